@@ -1,0 +1,46 @@
+# Every command sets up what it needs first; that is quick when nothing changed.
+# PYTHON=... chooses the interpreter that .venv is made with (3.11 or newer).
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check sim bench lint lock clean runtime
+
+RUN := .venv/bin/python -m
+PYTEST := $(RUN) pytest -n 2
+DEMO_DIR ?= demo-data
+export PYTHON
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv with everything needed to work on the project
+	@deploy/setup.sh dev
+
+runtime:
+	@deploy/setup.sh runtime
+
+demo: runtime ## show the system at work; KEEP=1 leaves it running (DEMO_DIR=demo-data)
+	.venv/bin/liandong demo $(if $(KEEP),--keep $(DEMO_DIR))
+
+test: lint ## everything: lint and all tests, PostgreSQL and real processes included
+	$(PYTEST)
+
+check: lint ## lint and the fast tests, in under a minute
+	$(PYTEST) -p no:schemathesis -m "not slow and not process and not postgres"
+
+lint: setup ## style, types, and who may import whom
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	.venv/bin/lint-imports
+
+sim: setup ## simulate many nodes under faults (ARGS="...")
+	$(RUN) tests.sim $(ARGS)
+
+bench: setup ## measure; PROFILE=1 shows where the time goes
+	$(RUN) benchmarks $(if $(PROFILE),--profile)
+
+lock: setup ## renew the locks after a change of pyproject.toml; UPGRADE=1 takes the newest of everything
+	deploy/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## remove what set-up and the tools made
+	rm -rf .venv .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,84 @@
+#!/bin/sh
+# Makes .venv from the lock and installs the project into it: `deploy/setup.sh [runtime|dev]`.
+# Does nothing when nothing changed. `dev` also sees to a PostgreSQL server for the tests.
+# Takes its packages from wherever this machine's pip or uv is configured to; PYTHON=... chooses the interpreter.
+set -eu
+cd "$(dirname "$0")/.."
+export UV_PYTHON_DOWNLOADS=never
+
+mode=${1:-runtime}
+case $mode in
+runtime) lock=requirements.lock ;;
+dev) lock=requirements-dev.lock ;;
+*) echo "usage: deploy/setup.sh [runtime|dev]" >&2; exit 2 ;;
+esac
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+root_with_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+apt_install() {
+    say "installing $* with apt-get"
+    DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 || return 1
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >&2 || return 1
+}
+
+find_python() {
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        if new_enough "$candidate"; then echo "$candidate"; return; fi
+    done
+    die "needs Python 3.11 or newer; ${PYTHON:-python3} is $(${PYTHON:-python3} --version 2>&1 || true)." \
+        "Install one, or name it: make setup PYTHON=/path/to/python3"
+}
+
+make_venv() {
+    python=$(find_python)
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+        { root_with_apt && apt_install "$package"; } ||
+            die "$python cannot make virtual environments. Install its venv package (Debian, Ubuntu: apt install $package)."
+    fi
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv .venv || { rm -rf .venv; die "$python could not make .venv, see above."; }
+}
+
+# uv is much faster, so it is used where pip can get it; pip does the same job otherwise.
+install() {
+    say "installing $lock"
+    if { [ -x .venv/bin/uv ] || .venv/bin/python -m pip install -q --require-hashes -r requirements-uv.lock; } &&
+        .venv/bin/uv pip install -q --python .venv/bin/python --require-hashes -r $lock &&
+        .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .; then
+        return
+    fi
+    say "uv could not do it here; going on with pip, which takes a minute or two"
+    .venv/bin/python -m pip install -q --require-hashes -r $lock
+    .venv/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+}
+
+# Root installs the server; anyone else unpacks it, with the libraries it lacks, where tests/postgres.py looks.
+get_postgres() {
+    if root_with_apt; then
+        apt_install postgresql
+    elif command -v apt-get >/dev/null; then
+        say "unpacking PostgreSQL into .cache/postgres"
+        rm -rf .cache/postgres .cache/debs
+        mkdir -p .cache/postgres .cache/debs
+        packages=$(apt-get -qq -s install --no-install-recommends postgresql | awk '/^Inst/ {print $2}')
+        # shellcheck disable=SC2086  # a list of names
+        (cd .cache/debs && apt-get -qq download $packages)
+        for deb in .cache/debs/*.deb; do dpkg -x "$deb" .cache/postgres; done
+        rm -rf .cache/debs
+    fi
+}
+
+[ -d .venv ] && ! new_enough .venv/bin/python && die ".venv is broken or older than Python 3.11: run make clean first."
+[ -d .venv ] || make_venv
+
+stamp=$(cat $lock pyproject.toml deploy/setup.sh | cksum)
+[ "$(cat .venv/.set-up-$mode 2>/dev/null)" != "$stamp" ] || exit 0
+install
+if [ "$mode" = dev ] && ! .venv/bin/python -m tests.postgres 2>/dev/null; then
+    get_postgres || true
+    .venv/bin/python -m tests.postgres || { say "the tests marked postgres will fail until this is mended"; exit 0; }
+fi
+echo "$stamp" >.venv/.set-up-$mode
