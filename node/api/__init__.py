@@ -1,0 +1,1 @@
+"""Thin JSON routers over the services, and the one table from error to problem document."""

@@ -1,0 +1,54 @@
+"""Settings, read once at start from the environment (LIANDONG_*) and the command line."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that is right for one clerk's county office."""
+
+    model_config = SettingsConfigDict(env_prefix="LIANDONG_", frozen=True, extra="ignore")
+
+    data: Path = Path("liandong-data")
+    """Folder of this node: keys, guard, and the embedded database."""
+    database_url: str = ""
+    """SQLAlchemy URL; empty: SQLite inside `data`."""
+    allowed_networks: tuple[str, ...] = (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "fc00::/7",
+    )
+    """Networks a parent may be called in, beside the address its invitation names."""
+    request_bytes_max: Annotated[int, Field(ge=64 * 1024)] = 32 * 1024 * 1024
+    """Largest upload."""
+    json_bytes_max: Annotated[int, Field(ge=1024)] = 1024 * 1024
+    """Largest JSON body of the operators' API."""
+    disk_reserve_bytes: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
+    """New work is refused when less than this is free."""
+    session_idle_s: Annotated[int, Field(ge=60)] = 8 * 3600
+    session_absolute_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+    login_failures_max: Annotated[int, Field(ge=3)] = 10
+    login_lock_s: Annotated[int, Field(ge=1)] = 300
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @property
+    def url(self) -> str:
+        """The database's SQLAlchemy URL, the driver always named."""
+        if not self.database_url:
+            return f"sqlite:///{self.data / 'node.db'}"
+        for short in ("postgresql://", "postgres://"):
+            if self.database_url.startswith(short):
+                return "postgresql+psycopg://" + self.database_url.removeprefix(short)
+        return self.database_url

@@ -1,0 +1,1 @@
+"""Pure rules of the field: steps, routing, places, catalogue. They know neither protocol nor database."""

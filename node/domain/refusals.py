@@ -1,0 +1,117 @@
+"""Why a command is refused now, as one tree below DomainError; node.api.problems maps each to its problem type.
+
+    Refusal
+      NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, CloseAtOrigin, Healing
+      NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
+      Malformed, BadCursor, Unauthenticated, NotAllowed, NotFound, TooLarge, UnsupportedMedia
+      TooManyRequests, Unavailable, StorageFull
+"""
+
+from node.domain.errors import DomainError
+
+
+class Refusal(DomainError):
+    """The command is refused and has changed nothing."""
+
+
+class NotTheWriter(Refusal):
+    """This node does not hold the topic, or the topic is closed or frozen."""
+
+
+class OfferOpen(Refusal):
+    """The topic is on offer and waits for the other node's answer; recall it to go on here."""
+
+
+class NotOfferedHere(Refusal):
+    """There is no open offer of this topic to this node."""
+
+
+class AlreadyDecided(Refusal):
+    """The offer has been answered already."""
+
+
+class StepOrder(Refusal):
+    """The six steps follow one another; none can be skipped."""
+
+
+class ChildrenOpen(Refusal):
+    """Split-off topics are still open; wait for them or detach them by name."""
+
+
+class CloseAtOrigin(Refusal):
+    """Only the node of origin gives the feedback and closes; a node elsewhere reports back."""
+
+
+class Healing(Refusal):
+    """The node is read-only until it may sign again."""
+
+
+class NotTheParent(Refusal):
+    """A topic goes up only to the direct parent, and this node has none."""
+
+
+class NotADescendant(Refusal):
+    """A topic goes down only to an enrolled node below this one."""
+
+
+class OverrideReasonMissing(Refusal):
+    """This differs from the suggested tier; say why in override_reason."""
+
+
+class Invalid(Refusal):
+    """A field is not as it must be."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class IdempotencyKeyReused(Refusal):
+    """This Idempotency-Key was used for a different request."""
+
+
+class Malformed(Refusal):
+    """The request is not strict JSON."""
+
+
+class BadCursor(Refusal):
+    """The cursor is not one this list gave out."""
+
+
+class Unauthenticated(Refusal):
+    """Sign in first."""
+
+
+class NotAllowed(Refusal):
+    """Your role does not allow this."""
+
+
+class NotFound(Refusal):
+    """There is nothing here by that name."""
+
+
+class TooLarge(Refusal):
+    """The request is larger than what is taken."""
+
+
+class UnsupportedMedia(Refusal):
+    """The content type is not one that is read here."""
+
+
+class TooManyRequests(Refusal):
+    """Too many requests; wait a little."""
+
+    retry_after_s = 30
+
+
+class Unavailable(Refusal):
+    """The node is busy; try again."""
+
+    retry_after_s = 2
+
+
+class StorageFull(Refusal):
+    """The disk is full; nothing was signed. Free some space and try again."""
+
+    retry_after_s = 60

@@ -1,0 +1,1 @@
+"""One use case a file. commit.py is the only writer, receive.py the only door in."""

@@ -1,0 +1,86 @@
+"""Every difference between SQLite and PostgreSQL, and the two ways into the database: reading and writing.
+
+A node has one writer at a time: BEGIN IMMEDIATE on SQLite, one advisory lock on PostgreSQL. That is what makes a
+stream's sequence gapless and a decision single, whichever of several workers takes it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import QueuePool
+
+WRITE_LOCK = 0x11A2D026
+BUSY_TIMEOUT_MS = 30_000
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    "PRAGMA cache_size=-16000",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+def connect(url: str, pool_size: int = 8) -> Engine:
+    """An engine for `url`; opens no connection yet."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, poolclass=QueuePool, pool_size=pool_size, max_overflow=32)
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_size=pool_size, max_overflow=32, pool_pre_ping=True)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent snapshot; nothing is written."""
+    options = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine.connect().execution_options(**options) as conn, conn.begin() as transaction:
+        yield conn
+        transaction.rollback()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """The one write transaction of the node: commits at the end, rolls back on any exception."""
+    with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
+        if not is_sqlite(engine):
+            conn.execute(text(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})"))
+        yield conn
+
+
+def is_sqlite(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"
+
+
+def upsert(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, replacing those with the same primary key."""
+    if not rows:
+        return
+    module = sqlite if conn.dialect.name == "sqlite" else postgresql
+    statement = module.insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+
+
+def insert_new(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, leaving those that are there already as they are."""
+    if rows:
+        module = sqlite if conn.dialect.name == "sqlite" else postgresql
+        conn.execute(module.insert(table).on_conflict_do_nothing(), rows)
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("liandong_write") else "BEGIN")

@@ -1,0 +1,380 @@
+"""The tables. Constraints carry invariants; every table but `statements`, `parts` and the people's own is a
+projection that `liandong verify --rebuild` can make again.
+
+Identities are lower-case hexadecimal text, instants are UTC, JSON columns hold what is only ever read whole.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+Digest = String(64)
+Code = String(6)
+Inc = String(64)
+"""An incarnation as `number.nonce`."""
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+class When(TypeDecorator[datetime]):
+    """An aware instant in UTC on both databases; SQLite itself knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+node = Table(
+    "node",
+    metadata,
+    Column("code", Code, primary_key=True),
+    Column("name", String(120), nullable=False),
+    Column("tier", String(8), nullable=False),
+    Column("url", String(200), nullable=False),
+    Column("kid", String(43), nullable=False),
+    Column("parent", Code),
+    Column("parent_url", String(200)),
+    Column("anchor", Digest, comment="identity of the root's `anchored` this node trusts"),
+    Column("inc_number", Integer, nullable=False),
+    Column("inc_nonce", String(32), nullable=False),
+    Column("created_at", When, nullable=False),
+)
+
+guard = Table(
+    "guard",
+    metadata,
+    Column("only", Integer, primary_key=True),
+    Column("confirmed", String(32), nullable=False),
+    Column("pending", String(32)),
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("pos", Serial, primary_key=True, autoincrement=True),
+    Column("id", Digest, nullable=False, unique=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("typ", String(40), nullable=False),
+    Column("author", Code, nullable=False),
+    Column("at", When, nullable=False, comment="when it was stored here"),
+    Column("source", Code, comment="the neighbour it came from, null if written here"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", Digest, ForeignKey("statements.id"), primary_key=True),
+    Column("topic", Digest, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("term", String(120), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("author", Code, nullable=False),
+    UniqueConstraint("topic", "term", "seq"),
+)
+
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("id", Digest, ForeignKey("statements.id"), primary_key=True),
+    Column("topic", Digest, nullable=False, index=True),
+    Column("entry", Digest, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("author", Code, nullable=False),
+    Column("at", When, nullable=False),
+)
+
+registry = Table(
+    "registry",
+    metadata,
+    Column("id", Digest, ForeignKey("statements.id"), primary_key=True),
+    Column("author", Code, nullable=False),
+    Column("inc", Inc, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    UniqueConstraint("author", "inc", "seq"),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("id", Digest, primary_key=True),
+    Column("number", String(120), nullable=False),
+    Column("title", String(300), nullable=False),
+    Column("text", Text),
+    Column("kind", String(120), nullable=False),
+    Column("category", String(120)),
+    Column("source", String(120)),
+    Column("external_id", String(120)),
+    Column("status", String(8), nullable=False),
+    Column("step", String(12), nullable=False),
+    Column("origin", Code, nullable=False),
+    Column("custodian", Code, nullable=False),
+    Column("offered_to", Code),
+    Column("mine", Boolean, nullable=False, comment="whether this node is a participant"),
+    Column("seq", Integer, nullable=False),
+    Column("head", Digest, nullable=False),
+    Column("parent", Digest),
+    Column("parent_entry", Digest),
+    Column("parent_n", Integer),
+    Column("outcome", String(1)),
+    Column("answer_by", When),
+    Column("due_at", When),
+    Column("created_at", When, nullable=False),
+    Column("updated_at", When, nullable=False),
+    Column("seen_at", When, nullable=False, comment="when this node first heard of it"),
+    Column("custody", Text, nullable=False, comment="sync.custody.Chain"),
+    Column("work", Text, nullable=False, comment="node.domain.topic.Topic"),
+    Index("ix_topics_list", "mine", "updated_at", "id"),
+    Index("ix_topics_custodian", "custodian", "status"),
+    Index("ix_topics_offered_to", "offered_to"),
+    Index("ix_topics_parent_entry", "parent_entry", "parent_n"),
+    Index("ix_topics_due_at", "due_at"),
+)
+
+topic_areas = Table(
+    "topic_areas",
+    metadata,
+    Column("topic", Digest, ForeignKey("topics.id", ondelete="CASCADE"), primary_key=True),
+    Column("area", String(12), primary_key=True),
+    Column("own", Boolean, nullable=False, comment="named by the topic; false: an area above one of those"),
+    Index("ix_topic_areas_area", "area", "topic"),
+)
+
+topic_places = Table(
+    "topic_places",
+    metadata,
+    Column("topic", Digest, primary_key=True),
+    Column("found", JSON, nullable=False, comment="what an import took the areas from; local, never sent"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("digest", Digest, primary_key=True),
+    Column("salt", String(32), nullable=False),
+    Column("content", LargeBinary, comment="null once erased"),
+    Column("at", When, nullable=False),
+)
+
+part_refs = Table(
+    "part_refs",
+    metadata,
+    Column("statement", Digest, ForeignKey("statements.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("topic", Digest, index=True),
+    Column("digest", Digest, nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("media", String(120), nullable=False),
+    Column("share", String(8), nullable=False),
+)
+
+wanted_parts = Table(
+    "wanted_parts",
+    metadata,
+    Column("peer", Code, primary_key=True, comment="the neighbour that has it"),
+    Column("digest", Digest, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("salt", String(32)),
+    Column("got", Integer, nullable=False),
+)
+
+part_chunks = Table(
+    "part_chunks",
+    metadata,
+    Column("peer", Code, primary_key=True),
+    Column("digest", Digest, primary_key=True),
+    Column("offset", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("peer", Code, primary_key=True),
+    Column("relation", String(6), nullable=False),
+    Column("url", String(200), nullable=False),
+    Column("sent_seq", Integer, nullable=False),
+    Column("sent_hash", Digest, nullable=False),
+    Column("acked_seq", Integer, nullable=False),
+    Column("acked_hash", Digest, nullable=False),
+    Column("received_inc", Inc, nullable=False),
+    Column("received_seq", Integer, nullable=False),
+    Column("received_hash", Digest, nullable=False),
+    Column("stopped", String(40), comment="why the link stands still, null while it runs"),
+    Column("last_contact_at", When),
+    Column("next_try_at", When),
+    Column("failures", Integer, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("peer", Code, ForeignKey("links.peer"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("statement", Digest, ForeignKey("statements.id"), nullable=False, index=True),
+    Column("hash", Digest, nullable=False),
+    Column("at", When, nullable=False),
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("peer", Code, nullable=False),
+    Column("inc", Inc, nullable=False),
+    Column("stream_seq", Integer, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("statement", Digest, nullable=False, comment="claimed identity; verified only where the code says so"),
+    Column("topic", Digest),
+    Column("prev", Digest, comment="what a deferred entry waits for"),
+    Column("disposition", String(10), nullable=False, comment="the first answer, which a repeat gets again"),
+    Column("code", String(40), nullable=False),
+    Column("state", String(10), nullable=False, comment="deferred | held | refused | done"),
+    Column("at", When, nullable=False),
+    UniqueConstraint("peer", "inc", "stream_seq"),
+    Index("ix_parked_topic", "topic", "state"),
+    Index("ix_parked_state", "state", "code"),
+)
+
+equivocations = Table(
+    "equivocations",
+    metadata,
+    Column("kept", Digest, primary_key=True),
+    Column("other", Digest, primary_key=True),
+    Column("author", Code, nullable=False),
+    Column("inc", Inc, nullable=False),
+    Column("topic", Digest),
+    Column("at", When, nullable=False),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("nonce", String(32), primary_key=True),
+    Column("peer", Code, nullable=False, index=True),
+    Column("session", String(32), nullable=False),
+    Column("at", When, nullable=False),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("secret_hash", Digest, primary_key=True),
+    Column("code", Code, nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("tier", String(8), nullable=False),
+    Column("at", When, nullable=False),
+    Column("used_by", String(43), comment="thumbprint of the key the token is bound to"),
+    Column("answer", LargeBinary, comment="the bytes that key was and will be answered"),
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("year", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+imported = Table(
+    "imported",
+    metadata,
+    Column("mark", Digest, primary_key=True, comment="hash of (source, external id) or of (title, time, text)"),
+    Column("topic", Digest, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("password_hash", String(200), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("locked_until", When),
+    Column("created_at", When, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", Digest, primary_key=True),
+    Column("user_id", Serial, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", When, nullable=False),
+    Column("used_at", When, nullable=False),
+    Column("expires_at", When, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user_id", Serial, primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", Digest, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("at", When, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("at", When, nullable=False),
+    Column("actor", String(64), nullable=False, comment="a user's name, `node:CODE`, or `job`"),
+    Column("action", String(40), nullable=False),
+    Column("topic", Digest, index=True),
+    Column("result", String(40), nullable=False),
+    Column("detail", JSON),
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("list", String(20), primary_key=True),
+    Column("author", Code, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("statement", Digest),
+    Column("digest", Digest, nullable=False, comment="the part that holds the rows"),
+    Column("at", When, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("instance", String(32), nullable=False),
+    Column("until", When, nullable=False),
+)

@@ -1,0 +1,108 @@
+"""The exchange document: JSON Lines from header to seal (SPEC 8), and the bodies of joining (SPEC 9)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from schemas.ids import Count, Digest, Incarnation, NodeCode, Nonce, Tier
+from schemas.registry import Card, Url
+from schemas.statement import CHUNK_BYTES_MAX, PART_BYTES_MAX, Frozen
+
+MEDIA_TYPE = "application/liandong-exchange+jsonl"
+DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
+LINE_BYTES_MAX = 512 * 1024
+ITEMS_MAX = 5000
+LINES_MAX = 12000
+WAIT_S_MAX = 25
+ITEMS_DEFAULT = 200
+BYTES_DEFAULT = 1024 * 1024
+SILENCE_S = 30
+"""Longest time without a byte before a side gives a request up."""
+
+Lane = Literal["wait", "push", "file"]
+Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Disposition = Literal["applied", "duplicate", "deferred", "held", "refused"]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{0,39}$")]
+
+
+class Ack(Frozen):
+    """How far the sender has the receiver's stream: incarnation, seq, hash; seq 0 for nothing yet."""
+
+    inc: Incarnation
+    seq: Count
+    hash: Digest
+
+
+class Budget(Frozen):
+    """What the sender is ready to get back."""
+
+    items: Annotated[int, Field(ge=1, le=ITEMS_MAX)]
+    bytes: Annotated[int, Field(ge=1024, le=DOCUMENT_BYTES_MAX)]
+    wait_s: Annotated[int, Field(ge=0, le=WAIT_S_MAX)]
+
+
+class DocumentHeader(Frozen):
+    v: Literal[1]
+    from_: Annotated[NodeCode, Field(alias="from")]
+    to: NodeCode
+    inc: Incarnation
+    instance: Nonce | None
+    lane: Lane
+    session: Session | None
+    nonce: Nonce | None
+    answers: Nonce | None
+    challenge: Nonce | None
+    ack: Ack
+    first: Count
+    budget: Budget
+    checkpoint: None
+
+
+class Chunk(Frozen):
+    """A piece of a part; `data` is base64url of at most CHUNK_BYTES_MAX bytes."""
+
+    digest: Digest
+    salt: Nonce
+    size: Annotated[int, Field(ge=0, le=PART_BYTES_MAX)]
+    offset: Annotated[int, Field(ge=0, le=PART_BYTES_MAX)]
+    data: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]*$", max_length=CHUNK_BYTES_MAX * 4 // 3 + 4)]
+
+
+class Verdict(Frozen):
+    """What became of a statement the other side sent."""
+
+    seq: Count
+    id: Digest
+    disposition: Disposition
+    code: Code | None
+
+
+class Pull(Frozen):
+    """Please send this part from this offset on."""
+
+    digest: Digest
+    offset: Annotated[int, Field(ge=0, le=PART_BYTES_MAX)]
+
+
+class JoinRequest(Frozen):
+    """What a child asks with; sealed as a statement of type `join` under the key it proves to hold."""
+
+    v: Literal[1]
+    parent: NodeCode
+    secret: Nonce
+    node: Card
+    nonce: Nonce
+
+
+class Invitation(Frozen):
+    """What the single-use token says: base64url of this object's JSON."""
+
+    v: Literal[1]
+    url: Url
+    parent: NodeCode
+    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    log: Annotated[str, Field(min_length=1, max_length=120)]
+    code: NodeCode
+    tier: Tier
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    secret: Nonce

@@ -1,0 +1,48 @@
+"""Bodies of registry entries, by kind (SPEC 7): who is a node of the tree, under which key, below whom."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from schemas.ids import Count, Incarnation, NodeCode, Tier
+from schemas.statement import Frozen
+
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""32 bytes, base64url without padding."""
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,200}$")]
+
+
+class Card(Frozen):
+    """What a node is: its place in the tree and its two public keys (Ed25519 to sign, X25519 to receive bundles)."""
+
+    code: NodeCode
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    tier: Tier
+    url: Url
+    key: PublicKey
+    box: PublicKey
+
+
+class Anchored(Frozen):
+    """The root names itself and, later, its witnesses; the only registry entry that needs no earlier key."""
+
+    node: Card
+    inc: Incarnation
+    witnesses: Annotated[list[NodeCode], Field(max_length=3)]
+
+
+class Enrolled(Frozen):
+    """The author takes this node as its child and grants it incarnation 1 with the nonce it drew."""
+
+    node: Card
+    inc: Incarnation
+
+
+class Published(Frozen):
+    """A numbered version of a code list that flows down; the content is the part named `content`."""
+
+    list: Literal["powers", "categories", "divisions", "calendar"]
+    version: Count
+
+
+BODIES: dict[str, type[Frozen]] = {"anchored": Anchored, "enrolled": Enrolled, "published": Published}
