@@ -1,1 +1,1 @@
-"""Pure rules of the field: steps, routing, places, catalogue. They know neither protocol nor database."""
+"""Pure rules of the consultation work: no database, no network, no clock."""

@@ -36,7 +36,14 @@ __all__ = ["TIER_NAMES", "Catalogue", "Function", "Power", "builtin", "load", "n
 
 ASSUMPTION = "假定"
 TIER_NAMES = {Tier.COUNTY: "县级", Tier.CITY: "市级", Tier.PROVINCE: "省级"}
-_COLUMNS = ("category", "function", "tier", "body", "area", "source")
+_COLUMNS = {
+    "category": "类别",
+    "function": "职能",
+    "tier": "层级",
+    "body": "承办单位",
+    "area": "例外地区",
+    "source": "依据",
+}
 _AREA = re.compile(r"[0-9]{6}(?:[0-9]{3}){0,2}", re.ASCII)
 _TOWNSHIP = "township"
 
@@ -121,9 +128,7 @@ class Catalogue:
             found += [row for row in rows if row in hits]
         return tuple(found)
 
-    def lowest_tier(
-        self, category: str, function: Function, areas: Iterable[str], tree: DivisionTree
-    ) -> Tier | None:
+    def lowest_tier(self, category: str, function: Function, areas: Iterable[str], tree: DivisionTree) -> Tier | None:
         """The lowest tier that has the power in all of `areas`, or None when the catalogue does not say."""
         rows = [row for row in self.powers(category, areas, tree) if row.function is function]
         return max((row.tier_needed for row in rows), key=lambda tier: tier.rank, default=None)

@@ -13,6 +13,7 @@ from node.domain.csvtable import read_table
 from node.domain.errors import CatalogueError, DuplicateRow, UnknownCategory
 
 SEARCH_RESULTS_MAX = 20
+_COLUMNS = {"level1": "一级分类", "level2": "二级分类", "level3": "三级分类"}
 _SEPARATOR = re.compile(r"\s*[/／>＞]\s*")
 
 
@@ -65,7 +66,7 @@ def load_categories(data: bytes) -> Categories:
     Raises a `CatalogueError` naming the row: an empty name, one with a separator in it, a class twice, or no row.
     """
     classes: dict[tuple[str, str, str], int] = {}
-    for row, (level1, level2, level3) in read_table(data, ("level1", "level2", "level3"), CatalogueError):
+    for row, (level1, level2, level3) in read_table(data, _COLUMNS, CatalogueError):
         names = (level1, level2, level3)
         if not all(names) or any(_SEPARATOR.search(name) for name in names):
             raise UnknownCategory(repr("/".join(names)), row)

@@ -6,7 +6,7 @@ order. What the cells mean is the caller's; what people export from their own pr
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 from node.domain.errors import RowError
 
@@ -21,13 +21,11 @@ def decode(data: bytes) -> str | None:
     return None
 
 
-def read_table(
-    data: bytes, columns: Sequence[str], error: type[RowError], optional: Sequence[str] = ()
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield `(row number, cells)` of every row that is not blank; cells in the order `columns + optional`, trimmed.
+def read_table(data: bytes, columns: Mapping[str, str], error: type[RowError]) -> Iterator[tuple[int, list[str]]]:
+    """Yield `(row number, cells)` of every row that is not blank; cells in the order of `columns`, trimmed.
 
-    The header is row 1, and blank rows are counted. Raises `error` for a wrong encoding, a missing column or a row
-    that is shorter than the header.
+    `columns` maps each column's name to the Chinese one it may have instead. The header is row 1, and blank rows are
+    counted. Raises `error` for a wrong encoding, a missing column or a row that is shorter than the header.
     """
     text = decode(data)
     if text is None:
@@ -35,10 +33,7 @@ def read_table(
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise error(f"no column {', '.join(missing)}", 1, missing[0])
-        places = [header.index(name) if name in header else None for name in (*columns, *optional)]
+        places = [_place(header, name, chinese, error) for name, chinese in columns.items()]
         for row, cells in enumerate(reader, start=2):
             if any(cells):
                 yield row, _pick(cells, places, row, error)
@@ -46,10 +41,14 @@ def read_table(
         raise error(str(problem), reader.line_num) from problem
 
 
-def _pick(cells: list[str], places: list[int | None], row: int, error: type[RowError]) -> list[str]:
-    picked = []
-    for place in places:
-        if place is not None and place >= len(cells):
-            raise error("fewer cells than the header", row)
-        picked.append("" if place is None else cells[place].strip())
-    return picked
+def _place(header: list[str], name: str, chinese: str, error: type[RowError]) -> int:
+    for known in (name, chinese):
+        if known in header:
+            return header.index(known)
+    raise error(f"no column {name} ({chinese})", 1, name)
+
+
+def _pick(cells: list[str], places: list[int], row: int, error: type[RowError]) -> list[str]:
+    if max(places) >= len(cells):
+        raise error("fewer cells than the header", row)
+    return [cells[place].strip() for place in places]

@@ -33,6 +33,7 @@ from node.domain.errors import (
 from schemas.ids import Tier
 
 PLACEHOLDER_NAMES = frozenset({"市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划"})
+_COLUMNS = {"code": "代码", "name": "名称", "level": "级别", "parent": "上级"}
 _CODE = re.compile(r"[0-9]{6}(?:[0-9]{3}){0,2}", re.ASCII)
 
 
@@ -227,7 +228,7 @@ def load(*tables: bytes) -> DivisionTree:
     tree = DivisionTree.of_rows(
         (row, code, name, level, parent)
         for row, (code, name, level, parent) in chain.from_iterable(
-            read_table(table, ("code", "name", "level", "parent"), DivisionError) for table in tables
+            read_table(table, _COLUMNS, DivisionError) for table in tables
         )
     )
     if not len(tree):
@@ -237,7 +238,7 @@ def load(*tables: bytes) -> DivisionTree:
 
 @cache
 def builtin() -> DivisionTree:
-    """The whole country down to the counties, and the townships of Gansu (see data/README.md). Read once, when asked."""
+    """The whole country down to the counties, and the townships of Gansu (see data/README.md); read once."""
     data = files("node.domain") / "data"
     return load((data / "divisions.csv").read_bytes(), (data / "townships-gansu.csv").read_bytes())
 
