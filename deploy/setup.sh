@@ -24,10 +24,11 @@ apt_install() {
 }
 
 find_python() {
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    candidates=${PYTHON:-python3 python3.13 python3.12 python3.11}
+    for candidate in $candidates; do
         if new_enough "$candidate"; then echo "$candidate"; return; fi
     done
-    die "needs Python 3.11 or newer; ${PYTHON:-python3} is $(${PYTHON:-python3} --version 2>&1 || true)." \
+    die "needs Python 3.11 or newer and found none (tried: $candidates)." \
         "Install one, or name it: make setup PYTHON=/path/to/python3"
 }
 
