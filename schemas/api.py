@@ -6,16 +6,29 @@ comes back.
 
 import re
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from schemas.entry import AREAS_MAX, SPLIT_PARTS_MAX, Mode, Outcome, Role, Step
 from schemas.ids import AreaCode, Digest, Incarnation, NodeCode, Term, Tier
 from schemas.remark import PersonDeclineCode, PersonRemark, Rating
 
 TOPIC_TEXT_MAX = 100_000
+MOMENT_YEAR_MIN = 1900
+MOMENT_YEAR_MAX = 2999
+LIMIT_DEFAULT = 50
+LIMIT_MAX = 200
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -43,6 +56,27 @@ LongText = Annotated[str, StringConstraints(max_length=TOPIC_TEXT_MAX), AfterVal
 WorkText = Annotated[str, StringConstraints(max_length=8000), AfterValidator(_plain), Field(min_length=1)]
 ReasonText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_plain), Field(min_length=1)]
 ShortReason = Annotated[str, StringConstraints(max_length=500), AfterValidator(_plain), Field(min_length=1)]
+
+
+def _rfc3339(value: object) -> object:
+    """Only RFC 3339 with an offset: pydantic alone would take numbers and half-dates as well."""
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be an instant like 2026-05-01T09:00:00+08:00")
+    return value
+
+
+def _near(value: datetime) -> datetime:
+    """In UTC; outside these years arithmetic overflows, and no deadline lies there."""
+    if not MOMENT_YEAR_MIN <= value.year <= MOMENT_YEAR_MAX:
+        raise ValueError(f"must lie in the years {MOMENT_YEAR_MIN} to {MOMENT_YEAR_MAX}")
+    return value.astimezone(UTC)
+
+
+UserName = Annotated[
+    str, StringConstraints(max_length=64), AfterValidator(_plain), AfterValidator(_one_line), Field(min_length=1)
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_near)]
+"""An instant a person gives: RFC 3339 with any offset, kept in UTC."""
 
 
 class Form(BaseModel):
@@ -80,7 +114,7 @@ class EscalateForm(Form):
     reason: ReasonText
     tried: ReasonText
     opinion: ReasonText | None = None
-    answer_by: AwareDatetime | None = None
+    answer_by: Moment | None = None
     override_reason: ReasonText | None = None
 
 
@@ -88,8 +122,8 @@ class DelegateForm(Form):
     to: NodeCode
     instruction: ReasonText
     reason: ReasonText | None = None
-    answer_by: AwareDatetime | None = None
-    due_at: AwareDatetime | None = None
+    answer_by: Moment | None = None
+    due_at: Moment | None = None
     override_reason: ReasonText | None = None
 
 
@@ -147,7 +181,7 @@ class SplitPart(Form):
     role: Role
     title: TitleText
     instruction: ReasonText
-    due_at: AwareDatetime | None = None
+    due_at: Moment | None = None
 
 
 class SplitForm(Form):
@@ -381,6 +415,26 @@ class TopicFilter(BaseModel):
     category: Line | None = None
     area: AreaCode | None = None
     q: Line | None = None
+
+
+def _plain_number(value: object) -> object:
+    """Digits only: pydantic alone would take "1_0", "+10" and " 10 " as well."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("must be a whole number")
+    return value
+
+
+class PageQuery(BaseModel):
+    """Query of every list: `cursor` is the `next` of the page before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_plain_number)] = LIMIT_DEFAULT
+
+
+class TopicQuery(TopicFilter, PageQuery):
+    """Query of the topic list."""
 
 
 class TopicPage(View):
