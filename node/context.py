@@ -26,33 +26,28 @@ class Identity:
     box: str
 
 
+Listener = Callable[[frozenset[NodeCode]], None]
+
+
 class Signal:
-    """Tells waiting link workers and held requests that something was committed."""
+    """Tells who waits that something was committed, and which neighbours it goes to."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._count = 0
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()
 
-    def listen(self, listener: Callable[[], None]) -> None:
+    def listen(self, listener: Listener) -> None:
         """`listener` is called after every commit, in the committing thread; it must not block."""
-        self._listeners.append(listener)
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
 
-    def unlisten(self, listener: Callable[[], None]) -> None:
-        self._listeners.remove(listener)
+    def unlisten(self, listener: Listener) -> None:
+        with self._lock:
+            self._listeners = tuple(other for other in self._listeners if other != listener)
 
-    def notify(self) -> None:
-        with self._condition:
-            self._count += 1
-            self._condition.notify_all()
-        for listener in list(self._listeners):
-            listener()
-
-    def wait(self, seen: int, timeout_s: float) -> int:
-        """Until the count is above `seen` or the time is up; gives the count."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._count > seen, timeout_s)
-            return self._count
+    def notify(self, peers: frozenset[NodeCode]) -> None:
+        for listener in self._listeners:
+            listener(peers)
 
 
 @dataclass(frozen=True)

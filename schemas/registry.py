@@ -9,6 +9,8 @@ from schemas.statement import Frozen
 
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 """32 bytes, base64url without padding."""
+Recipient = Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
+"""An age X25519 recipient, as the common `age` tool takes it."""
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,200}$")]
 
 
@@ -20,7 +22,7 @@ class Card(Frozen):
     tier: Tier
     url: Url
     key: PublicKey
-    box: PublicKey
+    box: Recipient
 
 
 class Anchored(Frozen):

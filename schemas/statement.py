@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.ids import Count, Digest, Incarnation, Instant, NodeCode, Term
 
-VERSION = 1
+VERSION: Literal[1] = 1
 PAYLOAD_BYTES_MAX = 60 * 1024
 DECLINED_BYTES_MAX = 4 * 1024
 STATEMENT_BYTES_MAX = 96 * 1024
@@ -101,4 +101,3 @@ class Seal(Header):
     session: str | None
     nonce: str | None
     digest: Digest
-

@@ -309,5 +309,3 @@ def _close(chain: Chain, body: entries.Closed) -> Chain:
     if listed != {(item.topic, item.head, item.state == "detached") for item in chain.children}:
         raise Held("children-differ", chain.topic)
     return replace(chain, closed=True)
-
-

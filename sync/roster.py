@@ -76,7 +76,20 @@ class Roster:
         return tuple(found)
 
     def children(self, code: NodeCode) -> tuple[NodeCode, ...]:
-        return tuple(sorted(other for other, member in self.members.items() if member.parent == code))
+        return self._children.get(code, ())
+
+    def neighbours(self, code: NodeCode) -> frozenset[NodeCode]:
+        """The parent and the children: the nodes this one has links with."""
+        parent = self.parent(code)
+        return frozenset((*self.children(code), *((parent,) if parent else ())))
+
+    @cached_property
+    def _children(self) -> Mapping[NodeCode, tuple[NodeCode, ...]]:
+        found: dict[NodeCode, tuple[NodeCode, ...]] = {}
+        for code, member in sorted(self.members.items()):
+            if member.parent is not None:
+                found[member.parent] = (*found.get(member.parent, ()), code)
+        return found
 
     def is_below(self, code: NodeCode, upper: NodeCode) -> bool:
         return upper in self.ancestors(code)

@@ -96,20 +96,30 @@ def seal(payload: Mapping[str, Any], typ: str, signer: Signer) -> bytes:
     protected = _protected(signer.kid, typ)
     body = b64(raw)
     signature = b64(signer.sign(f"{protected}.{body}".encode()))
-    return (
-        f'{{"payload":"{body}","signatures":[{{"protected":"{protected}","signature":"{signature}"}}]}}'
-    ).encode()
+    return (f'{{"payload":"{body}","signatures":[{{"protected":"{protected}","signature":"{signature}"}}]}}').encode()
+
+
+def author(payload: Mapping[str, Any], typ: str, signer: Signer, node: NodeCode) -> Statement:
+    """Seal one's own payload and give it as a statement: as if opened, without verifying one's own signature."""
+    raw = seal(payload, typ, signer)
+    data = dumps(payload)
+    model, bodies = _MODELS[typ]
+    read = read_model(model[bodies[payload["kind"]]], data)
+    embedded = None
+    if isinstance(read, Entry) and isinstance(read.body, entries.Resumed):
+        embedded = _embedded(read.body, None)
+    return Statement(identity(data), raw, typ, node, read, True, embedded)
 
 
 def parse(raw: bytes) -> Signed:
     """The parts of a JWS, unverified. Raises Refused for anything but the one accepted form."""
-    if len(raw) > STATEMENT_BYTES_MAX:
-        raise Refused("too-large", f"{len(raw)} bytes")
     return parse_object(strict_json(raw), raw)
 
 
 def parse_object(outer: Mapping[str, Any], raw: bytes) -> Signed:
     """As `parse`, from a JWS that is already read strictly."""
+    if len(raw) > STATEMENT_BYTES_MAX:
+        raise Refused("too-large", f"{len(raw)} bytes")
     if set(outer) != {"payload", "signatures"} or not isinstance(outer["payload"], str):
         raise Refused("malformed", "not a general JWS")
     signatures = outer["signatures"]
@@ -159,13 +169,13 @@ def open_statement(signed: Signed, keyring: Keyring) -> Statement:
     read = read_model(model[body or AnyBody], signed.payload)
     if read.author != node:
         raise Held("forged-author", f"{read.author} signed by {node}")
-    embedded = None
-    if body is entries.Resumed:
-        embedded = open_statement(parse(dumps(read.body.declined)), keyring)
+    embedded = _embedded(read.body, keyring) if body is entries.Resumed else None
     return Statement(signed.id, signed.raw, signed.typ, node, read, body is not None, embedded)
 
 
-def open_many(signed: Iterable[Signed], keyring: Keyring, pool: ThreadPoolExecutor | None) -> "list[Statement | SyncError]":
+def open_many(
+    signed: Iterable[Signed], keyring: Keyring, pool: ThreadPoolExecutor | None
+) -> "list[Statement | SyncError]":
     """`open_statement` of each, in order. The pool pays because verifying releases the GIL."""
 
     def attempt(item: Signed) -> "Statement | SyncError":
@@ -185,9 +195,8 @@ def open_many(signed: Iterable[Signed], keyring: Keyring, pool: ThreadPoolExecut
     return attempt_all(items[:half]) + later.result()
 
 
-def open_seal(raw: bytes, keyring: Keyring) -> Seal:
+def open_seal(signed: Signed, keyring: Keyring) -> Seal:
     """The seal in a document's last line. Raises as `open_statement` does."""
-    signed = parse(raw)
     node = verify(signed, keyring)
     if signed.typ != SEAL:
         raise Refused("wrong-type", signed.typ)
@@ -210,6 +219,12 @@ def open_join(raw: bytes) -> JoinRequest:
     return request
 
 
+def read_unverified(signed: Signed) -> Any:
+    """The payload of a stored statement without its verification, for showing it marked as such."""
+    model, _ = _MODELS[signed.typ]
+    return read_model(model[AnyBody], signed.payload)
+
+
 def read_model(model: type[Any], payload: bytes) -> Any:
     """`payload`, already read strictly, as `model`. Raises Refused("invalid") naming the first field that is wrong."""
     try:
@@ -217,6 +232,15 @@ def read_model(model: type[Any], payload: bytes) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise Refused("invalid", f"{'.'.join(map(str, first['loc']))}: {first['type']}") from None
+
+
+def _embedded(body: entries.Resumed, keyring: Keyring | None) -> Statement:
+    """The `declined` inside a `resumed`; without a keyring it is one's own copy, verified when it arrived."""
+    signed = parse(dumps(body.declined))
+    if keyring is not None:
+        return open_statement(signed, keyring)
+    read = read_model(Remark[remark.Declined], signed.payload)
+    return Statement(signed.id, signed.raw, signed.typ, read.author, read)
 
 
 def _signature(item: object) -> tuple[dict[str, str], str, bytes]:

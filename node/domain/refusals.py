@@ -4,7 +4,7 @@
       NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, CloseAtOrigin, Healing
       NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
       Malformed, BadCursor, Unauthenticated, NotAllowed, NotFound, TooLarge, UnsupportedMedia
-      TooManyRequests, Unavailable, StorageFull
+      TooManyRequests, Unavailable, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
 """
 
 from node.domain.errors import DomainError
@@ -115,3 +115,19 @@ class StorageFull(Refusal):
     """The disk is full; nothing was signed. Free some space and try again."""
 
     retry_after_s = 60
+
+
+class NoNode(Refusal):
+    """There is no node here; make one with `liandong init`."""
+
+
+class NodeExists(Refusal):
+    """There is a node here already; nothing was changed."""
+
+
+class BadToken(Refusal):
+    """The invitation is unknown, used by another node, or for a different one."""
+
+
+class NodeRunning(Refusal):
+    """This node runs already."""

@@ -65,9 +65,7 @@ def _remembered(batch: Batch, command: Command) -> Answer | None:
     if command.key is None:
         return None
     row = batch.conn.execute(
-        select(idempotency).where(
-            idempotency.c.user_id == command.actor.user_id, idempotency.c.key == command.key
-        )
+        select(idempotency).where(idempotency.c.user_id == command.actor.user_id, idempotency.c.key == command.key)
     ).first()
     if row is None:
         return None

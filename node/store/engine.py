@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import QueuePool
 
 WRITE_LOCK = 0x11A2D026
+JOB_LOCK = 0x11A2D027
 BUSY_TIMEOUT_MS = 30_000
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",

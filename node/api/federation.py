@@ -1,0 +1,86 @@
+"""The door to neighbours: one exchange document in, one out; and joining (SPEC 8, 9).
+
+Raw bytes go straight to the protocol. On the `wait` lane the reply is held, without a thread or a transaction, until
+something was committed for that child or its patience is over.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from node.context import Context
+from node.service.exchange import CHALLENGED, has_news, reply_to
+from node.service.joining import enrol_child
+from node.service.receive import Received, receive_request
+from schemas.exchange import MEDIA_TYPE
+from schemas.ids import NodeCode
+
+POLL_S = 0.5
+"""How often a held reply looks for news that another process committed."""
+
+router = APIRouter(prefix="/federation/v1", tags=["federation"])
+
+
+@router.post(
+    "/exchange",
+    summary="Exchange documents with a child node",
+    response_class=Response,
+    responses={
+        200: {"content": {MEDIA_TYPE: {}}},
+        428: {"content": {MEDIA_TYPE: {}}, "description": "Challenge first"},
+    },
+)
+async def exchange(request: Request) -> Response:
+    """A sealed document in, a sealed document out; 428 gives a challenge and has applied nothing."""
+    ctx: Context = request.app.state.ctx
+    raw = await request.body()
+    received = await run_in_threadpool(receive_request, ctx, raw)
+    if received.document.header.lane == "wait" and not received.challenged:
+        await _wait_for_news(ctx, received, request)
+    body = await run_in_threadpool(reply_to, ctx, received)
+    return Response(body, status_code=CHALLENGED if received.challenged else 200, media_type=MEDIA_TYPE)
+
+
+@router.post("/join", summary="Enrol the sender as a child", response_class=Response)
+async def join(request: Request) -> Response:
+    """A signed join request in, the registry of the tree out."""
+    ctx: Context = request.app.state.ctx
+    raw = await request.body()
+    return Response(await run_in_threadpool(enrol_child, ctx, raw), media_type=MEDIA_TYPE)
+
+
+async def _wait_for_news(ctx: Context, received: Received, request: Request) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + received.document.header.budget.wait_s
+    news = asyncio.Event()
+    listener = _waker(loop, news, received.peer)
+    ctx.signal.listen(listener)
+    try:
+        while not await run_in_threadpool(has_news, ctx, received):
+            left = deadline - loop.time()
+            if left <= 0 or await request.is_disconnected() or request.app.state.stopping.is_set():
+                return
+            await _wait(news, min(left, POLL_S))
+    finally:
+        ctx.signal.unlisten(listener)
+
+
+async def _wait(news: asyncio.Event, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(news.wait(), timeout_s)
+    except TimeoutError:
+        return
+    news.clear()
+
+
+def _waker(
+    loop: asyncio.AbstractEventLoop, news: asyncio.Event, peer: NodeCode
+) -> Callable[[frozenset[NodeCode]], None]:
+    def wake(peers: frozenset[NodeCode]) -> None:
+        if peer in peers and not loop.is_closed():
+            loop.call_soon_threadsafe(news.set)
+
+    return wake

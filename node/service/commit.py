@@ -1,0 +1,456 @@
+"""The only writer: one durable transaction in which statements are authored or received, applied, and passed on.
+
+`write(ctx)` opens the transaction and gives a Batch. `Batch.apply` is the one function that changes state, for what
+this node writes and for what neighbours sent alike: custody and work are evolved in memory, and one flush writes the
+statements, their projections, the outbox positions and the audit rows together (R14). A crash before the commit
+leaves nothing; after it, everything. Nothing here touches the network.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from node.clock import instant
+from node.context import Context
+from node.domain.refusals import Healing, NotFound, StorageFull
+from node.domain.topic import recall_sent, work
+from node.service.lists import areas_above
+from node.service.roster import ROSTER, Flags, current, read_flags
+from node.store import links as link_rows
+from node.store import topics as topic_rows
+from node.store.codec import inc_of, inc_text
+from node.store.engine import insert_new, writing
+from node.store.links import Link
+from node.store.tables import (
+    audit,
+    entries,
+    equivocations,
+    outbox,
+    part_refs,
+    parts,
+    registry,
+    remarks,
+    statements,
+    topics,
+    wanted_parts,
+)
+from node.store.topics import Surroundings, Working
+from schemas import entry as bodies
+from schemas import remark as beside
+from schemas.ids import Digest, Incarnation, NodeCode, TopicId
+from schemas.statement import Entry, Frozen, PartRef, Remark, Share
+from sync.chain import extend, header
+from sync.custody import Chain, check_offer, check_opened, declines, evolve
+from sync.errors import Deferred, Held
+from sync.roster import enrol
+from sync.sealing import ENTRY, REGISTRY, REMARK, Statement, author
+from sync.strict import strict_json
+
+
+@contextmanager
+def write(ctx: Context) -> Iterator["Batch"]:
+    """The node's write transaction; committed and announced at the end, undone by any exception.
+
+    Raises StorageFull before anything is signed when the disk is nearly full.
+    """
+    if shutil.disk_usage(ctx.settings.data).free < ctx.settings.disk_reserve_bytes:
+        raise StorageFull
+    try:
+        with writing(ctx.engine) as conn:
+            batch = Batch(ctx, conn)
+            yield batch
+            batch.flush()
+    except BaseException:
+        ctx.cache.pop(ROSTER, None)
+        raise
+    ctx.signal.notify(batch.addressed)
+
+
+class Batch:
+    """The working set of one transaction. `actor` is who the audit rows name."""
+
+    def __init__(self, ctx: Context, conn: Connection) -> None:
+        self.ctx = ctx
+        self.conn = conn
+        self.now = ctx.clock.now()
+        self.at = instant(self.now)
+        self.me: NodeCode = ctx.identity.code
+        self.inc: Incarnation = ctx.identity.inc
+        self.actor = "job"
+        self.flags: Flags = read_flags(conn)
+        self.roster = current(ctx, conn, self.flags.registry)
+        self._frozen = self._load_frozen() if self.flags.equivocations else frozenset()
+        self._topics: dict[TopicId, Working] = {}
+        self._links: dict[NodeCode, Link | None] = {}
+        self.fresh: dict[Digest, Statement] = {}
+        self._chains: dict[TopicId, list[Digest]] = {}
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self._relayed: set[Digest] = set()
+        self._addressed: set[NodeCode] = set()
+
+    # ---- reading ------------------------------------------------------------------------------------------------
+
+    def prefetch(self, ids: Iterable[TopicId]) -> None:
+        """Load many topics in one query."""
+        missing = [id for id in ids if id not in self._topics]
+        self._topics.update(topic_rows.load(self.conn, missing))
+
+    def working(self, topic: TopicId) -> Working:
+        """The topic's working copy; empty when it is not here."""
+        if topic not in self._topics:
+            self.prefetch([topic])
+        return self._topics.setdefault(topic, Working(topic))
+
+    def held(self, topic: TopicId) -> Working:
+        """The working copy of a topic this node takes part in. Raises NotFound."""
+        found = self.working(topic)
+        if found.chain is None or self.me not in found.chain.participants:
+            raise NotFound(topic)
+        return found
+
+    def link(self, peer: NodeCode) -> Link | None:
+        if peer not in self._links:
+            self._links[peer] = link_rows.load(self.conn, peer)
+        return self._links[peer]
+
+    def forget_link(self, peer: NodeCode) -> None:
+        """The link's row was written elsewhere in this transaction; read it again when it is needed."""
+        self._links.pop(peer, None)
+
+    def known(self, ids: Iterable[Digest]) -> set[Digest]:
+        """Those of the identities that are stored or applied in this transaction."""
+        wanted = list(ids)
+        found = {id for id in wanted if id in self.fresh}
+        for start in range(0, len(wanted), 500):
+            query = select(statements.c.id).where(statements.c.id.in_(wanted[start : start + 500]))
+            found.update(self.conn.execute(query).scalars())
+        return found
+
+    def frozen(self, chain: Chain) -> bool:
+        return (chain.custodian, chain.inc) in self._frozen
+
+    # ---- writing one's own --------------------------------------------------------------------------------------
+
+    def entry(self, topic: TopicId | None, kind: str, body: Frozen, parts: Sequence[PartRef] = ()) -> Statement:
+        """Write the next entry of a topic (None: a new one). Raises Held where the custody rules forbid it."""
+        self.check_live()
+        chain = self.working(topic).chain if topic is not None else None
+        payload = extend(chain, header(self.me, self.inc, self.at), kind, body, parts)
+        statement = author(payload, ENTRY, self.ctx.identity.signer, self.me)
+        self.apply(statement, None)
+        return statement
+
+    def remark(self, topic: TopicId, entry: Digest, kind: str, body: Frozen) -> Statement:
+        """Say something beside a chain, about one of its entries."""
+        self.check_live()
+        payload = {
+            **header(self.me, self.inc, self.at),
+            "topic": topic,
+            "entry": entry,
+            "kind": kind,
+            "body": body.model_dump(mode="json"),
+            "parts": [],
+        }
+        statement = author(payload, REMARK, self.ctx.identity.signer, self.me)
+        self.apply(statement, None)
+        return statement
+
+    def register(self, kind: str, body: Frozen, parts: Sequence[PartRef] = ()) -> Statement:
+        """Write the next entry of this node's registry chain."""
+        head = self.roster.heads.get((self.me, self.inc))
+        payload = {
+            **header(self.me, self.inc, self.at),
+            "seq": head.seq + 1 if head else 0,
+            "prev": head.id if head else None,
+            "kind": kind,
+            "body": body.model_dump(mode="json"),
+            "parts": [part.model_dump(mode="json") for part in parts],
+        }
+        statement = author(payload, REGISTRY, self.ctx.identity.signer, self.me)
+        self.apply(statement, None)
+        return statement
+
+    def part(self, name: str, content: bytes, media: str, share: Share) -> PartRef:
+        """Store content beside the chain; the reference goes into an entry's `parts`."""
+        salt = self.ctx.clock.token(16)
+        digest = hashlib.sha256(bytes.fromhex(salt) + content).hexdigest()
+        self._add("parts", {"digest": digest, "salt": salt, "content": content, "at": self.now})
+        return PartRef(name=name, digest=digest, size=len(content), media=media, share=share)
+
+    def audit(self, action: str, topic: TopicId | None, result: str = "done", **detail: Any) -> None:
+        """One row for one state change; never a citizen's text, a name or a key in `detail`."""
+        row = {"at": self.now, "actor": self.actor, "action": action, "topic": topic, "result": result}
+        self._add("audit", {**row, "detail": detail or None})
+
+    def check_live(self) -> None:
+        """Raises Healing while no incarnation was granted: then nothing new may be signed (R10)."""
+        if self.inc.number == 0:
+            raise Healing("not enrolled yet")
+
+    # ---- applying -----------------------------------------------------------------------------------------------
+
+    def apply(self, statement: Statement, source: NodeCode | None, relayed: bool = False) -> None:
+        """Make a verified statement part of this node's state and pass it on. `source` is the neighbour it came from.
+
+        `relayed`: it was stored and passed on before it could be read. Raises Deferred or Held and then has changed
+        nothing.
+        """
+        if relayed:
+            self._relayed.add(statement.id)
+        if statement.typ == ENTRY:
+            self._apply_entry(statement, source)
+        elif statement.typ == REMARK:
+            self._apply_remark(statement, source)
+        else:
+            self._apply_registry(statement, source)
+
+    def _apply_entry(self, statement: Statement, source: NodeCode | None) -> None:
+        entry: Entry[Any] = statement.payload
+        found = self.working(entry.topic or statement.id)
+        before = found.chain
+        after = evolve(before, statement, self.roster)
+        self._check_new(before, statement, after)
+        found.chain, found.topic, found.dirty = after, work(found.topic, entry, statement.id), True
+        self._store(statement, source, after.topic)
+        term = entry.term
+        self._add(
+            "entries",
+            {
+                "id": statement.id,
+                "topic": after.topic,
+                "seq": entry.seq,
+                "term": f"{term.g}.{term.k}.{inc_text(term.i)}.{term.t}",
+                "kind": entry.kind,
+                "author": entry.author,
+            },
+        )
+        self._chains.setdefault(after.topic, []).append(statement.id)
+        self._pass_on(before, after, statement.id, source)
+        if entry.kind == "closed":
+            self._tell_parent(found)
+
+    def _check_new(self, before: Chain | None, statement: Statement, after: Chain) -> None:
+        """What is asked of an entry when it is new here, beyond what makes a chain valid for ever."""
+        body = statement.payload.body
+        if before is not None and self.frozen(before):
+            raise Held("frozen", before.custodian)
+        if isinstance(body, bodies.Opened):
+            check_opened(body, statement.payload.author, self.roster)
+        elif isinstance(body, bodies.Offered) and before is not None:
+            check_offer(before, body, self.roster)
+        elif isinstance(body, bodies.Accepted) and self.decline_of(body.offer):
+            raise Held("equivocation", body.offer)
+
+    def _apply_remark(self, statement: Statement, source: NodeCode | None) -> None:
+        remark: Remark[Any] = statement.payload
+        found = self.working(remark.topic)
+        if found.chain is None or not self._has_entry(remark.topic, remark.entry):
+            raise Deferred("unknown-entry", remark.entry)
+        if not statement.known:
+            raise Held("unknown-kind", remark.kind)
+        if remark.author not in found.chain.participants:
+            raise Held("not-a-participant", remark.author)
+        if remark.kind == "declined" and self._accepted_by(remark):
+            raise Held("equivocation", remark.entry)
+        self._store(statement, source, remark.topic)
+        row = {"id": statement.id, "topic": remark.topic, "entry": remark.entry, "kind": remark.kind}
+        self._add("remarks", {**row, "author": remark.author, "at": self.now})
+        self._pass_on(found.chain, found.chain, statement.id, source)
+        self._react(found, statement)
+
+    def _apply_registry(self, statement: Statement, source: NodeCode | None) -> None:
+        entry = statement.payload
+        roster = enrol(self.roster, statement)
+        self.roster = roster
+        self.flags = replace(self.flags, registry=self.flags.registry + 1)
+        self.ctx.cache.pop(ROSTER, None)
+        self._store(statement, source, None)
+        row = {"id": statement.id, "author": entry.author, "inc": inc_text(entry.inc)}
+        self._add("registry", {**row, "seq": entry.seq, "kind": entry.kind})
+        for peer in sorted(roster.neighbours(self.me)):
+            if peer != source:
+                self.enqueue(peer, statement.id)
+
+    def _react(self, found: Working, statement: Statement) -> None:
+        """What the node itself does about a remark, in the same transaction: nobody has to ask (R3, R4)."""
+        remark: Remark[Any] = statement.payload
+        chain = found.chain
+        assert chain is not None and found.topic is not None  # noqa: S101 - checked by the caller
+        offer = chain.offer
+        if offer is None or offer.id != remark.entry:
+            return
+        if remark.kind == "recalled" and remark.author == offer.by:
+            found.topic, found.dirty = recall_sent(found.topic, offer.id, remark.at), True
+            if (offer.to, offer.to_inc) == (self.me, self.inc) and not self.decline_of(offer.id):
+                self.remark(chain.topic, offer.id, "declined", beside.Declined(code="recalled", reason=""))
+        elif (offer.by, chain.inc) == (self.me, self.inc) and declines(chain, statement):
+            embedded = strict_json(statement.raw)
+            self.entry(chain.topic, "resumed", bodies.Resumed(offer=offer.id, declined=embedded))
+
+    def _tell_parent(self, found: Working) -> None:
+        """A split-off topic closed here: say so in the chain it came from, if this node holds that."""
+        assert found.chain is not None and found.topic is not None  # noqa: S101 - just applied
+        split = found.topic.parent
+        if split is None:
+            return
+        topic = self.topic_of_entry(split.entry)
+        above = self.working(topic).chain if topic else None
+        if above is None or (above.custodian, above.inc) != (self.me, self.inc) or above.offer is not None:
+            return
+        if not any((child.entry, child.n, child.state) == (split.entry, split.n, "open") for child in above.children):
+            return
+        child = bodies.Child(
+            entry=split.entry, n=split.n, topic=found.id, head=found.chain.head, outcome=found.topic.outcome
+        )
+        self.entry(above.topic, "child_closed", bodies.ChildClosed(child=child))
+
+    @property
+    def addressed(self) -> frozenset[NodeCode]:
+        """The neighbours something was queued for, or who have something to fetch here."""
+        return frozenset(self._addressed)
+
+    # ---- passing on ---------------------------------------------------------------------------------------------
+
+    def enqueue(self, peer: NodeCode, identity: Digest) -> None:
+        """Put a statement on our stream to a neighbour, at the next position, in this transaction."""
+        link = self.link(peer)
+        if link is None:
+            return
+        seq, running = link.send(identity)
+        self._addressed.add(peer)
+        self._add("outbox", {"peer": peer, "seq": seq, "statement": identity, "hash": running, "at": self.now})
+
+    def relay(self, statement: Statement, source: NodeCode) -> bool:
+        """Store and pass on what cannot be applied here (yet), as it is (R16); whether its topic is known here."""
+        topic = getattr(statement.payload, "topic", None)
+        chain = self.working(topic).chain if topic else None
+        if chain is None or self.me not in chain.participants:
+            return False
+        self._store(statement, source, chain.topic)
+        for peer in sorted((self.roster.neighbours(self.me) & chain.participants) - {source}):
+            self.enqueue(peer, statement.id)
+        return True
+
+    def _pass_on(self, before: Chain | None, after: Chain, identity: Digest, source: NodeCode | None) -> None:
+        if self.me not in after.participants:
+            return
+        targets = (self.roster.neighbours(self.me) & after.participants) - {source}
+        for peer in sorted(targets):
+            if before is None or peer in before.participants:
+                if identity not in self._relayed:
+                    self.enqueue(peer, identity)
+            else:
+                self._introduce(peer, after.topic)
+
+    def _introduce(self, peer: NodeCode, topic: TopicId) -> None:
+        """Queue the whole chain and what stands beside it for a neighbour that has just become a participant."""
+        stored = select(entries.c.id).where(entries.c.topic == topic).order_by(entries.c.seq)
+        said = select(remarks.c.id).where(remarks.c.topic == topic).order_by(remarks.c.at, remarks.c.id)
+        self.flush_rows()
+        for identity in [*self.conn.execute(stored).scalars(), *self.conn.execute(said).scalars()]:
+            self.enqueue(peer, identity)
+
+    # ---- storing ------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write everything that is still in memory. May be called more than once in a transaction."""
+        self.flush_rows()
+        changed = [found for found in self._topics.values() if found.dirty]
+        if changed:
+            around = Surroundings(self.me, self.now, self.frozen, lambda code: areas_above(self.ctx, self.conn, code))
+            topic_rows.store(self.conn, changed, around)
+            for found in changed:
+                found.dirty = False
+                found.areas_stored = found.topic.areas if found.topic else None
+        for link in self._links.values():
+            if link is not None and link.dirty:
+                link_rows.store(self.conn, link)
+                link.dirty = False
+
+    def flush_rows(self) -> None:
+        for table in (statements, entries, remarks, registry, part_refs, outbox, equivocations, audit):
+            if rows := self._rows.pop(table.name, None):
+                self.conn.execute(insert(table), rows)
+        for table in (parts, wanted_parts):
+            if rows := self._rows.pop(table.name, None):
+                insert_new(self.conn, table, rows)
+
+    def equivocation(self, kept: Digest, other: Digest, chain: Chain | None, who: NodeCode, inc: Incarnation) -> None:
+        """Record the proof that a node signed two things for one position, and freeze what it holds (R9)."""
+        topic = chain.topic if chain else None
+        row = {"kept": kept, "other": other, "author": who, "inc": inc_text(inc), "topic": topic, "at": self.now}
+        self._add("equivocations", row)
+        self._frozen = self._frozen | {(who, inc)}
+        self.flush()
+        still = topics.c.status.in_(("active", "offered"))
+        self.conn.execute(update(topics).where(topics.c.custodian == who, still).values(status="frozen"))
+        self.audit("equivocation", topic, "alarm", author=who)
+
+    def note_deferred(self) -> None:
+        """Something was parked in this transaction: later statements may open it."""
+        self.flags = replace(self.flags, deferred=self.flags.deferred + 1)
+
+    def topic_of_entry(self, identity: Digest) -> TopicId | None:
+        for topic, ids in self._chains.items():
+            if identity in ids:
+                return topic
+        return self.conn.execute(select(entries.c.topic).where(entries.c.id == identity)).scalar()
+
+    def text_arrived(self, topic: TopicId, content: str) -> None:
+        found = self.working(topic)
+        if found.chain is not None:
+            found.text, found.dirty = content, True
+
+    def _store(self, statement: Statement, source: NodeCode | None, topic: TopicId | None) -> None:
+        self.fresh[statement.id] = statement
+        if statement.id in self._relayed:
+            return
+        row = {"id": statement.id, "raw": statement.raw, "typ": statement.typ, "author": statement.payload.author}
+        self._add("statements", {**row, "at": self.now, "source": source})
+        for ref in statement.payload.parts:
+            values = {"name": ref.name, "digest": ref.digest, "size": ref.size, "media": ref.media, "share": ref.share}
+            self._add("part_refs", {"statement": statement.id, "topic": topic, **values})
+            if source is not None and ref.share == "full":
+                want = {"peer": source, "digest": ref.digest, "size": ref.size, "salt": None, "got": 0}
+                self._add("wanted_parts", want)
+
+    def _add(self, table: str, row: dict[str, Any]) -> None:
+        self._rows.setdefault(table, []).append(row)
+
+    def _has_entry(self, topic: TopicId, identity: Digest) -> bool:
+        chain = self.working(topic).chain
+        if chain is not None and identity in (chain.head, chain.topic):
+            return True
+        return self.topic_of_entry(identity) == topic
+
+    def decline_of(self, offer: Digest) -> bool:
+        """Whether the node that was offered the topic has declined this offer."""
+        fresh = (item.payload for item in self.fresh.values() if item.typ == REMARK)
+        if any((said.kind, said.entry) == ("declined", offer) for said in fresh):
+            return True
+        query = select(remarks.c.id).where(remarks.c.entry == offer, remarks.c.kind == "declined")
+        return self.conn.execute(query).first() is not None
+
+    def _accepted_by(self, declined: Remark[Any]) -> bool:
+        """Whether the author of this decline has accepted the same offer."""
+        chain = self.working(declined.topic).chain
+        if chain is not None and chain.offer is not None and chain.offer.id == declined.entry:
+            return False
+        self.flush_rows()
+        offer = select(entries.c.seq).where(entries.c.id == declined.entry).scalar_subquery()
+        query = select(entries.c.id).where(
+            entries.c.topic == declined.topic,
+            entries.c.seq == offer + 1,
+            entries.c.kind == "accepted",
+            entries.c.author == declined.author,
+        )
+        return self.conn.execute(query).first() is not None
+
+    def _load_frozen(self) -> frozenset[tuple[NodeCode, Incarnation]]:
+        rows = self.conn.execute(select(equivocations.c.author, equivocations.c.inc))
+        return frozenset((row.author, inc_of(row.inc)) for row in rows)

@@ -1,0 +1,136 @@
+"""Make a node: key, database, guard; a root also anchors its tree (SPEC 7.1)."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyrage
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlalchemy import insert, select, update
+
+from node.clock import Clock
+from node.config import Settings
+from node.context import Context
+from node.domain.refusals import NodeExists
+from node.service.commit import Batch, write
+from node.service.identity import BOX_KEY, GUARD, SIGNING_KEY, load, read_signer, write_durably
+from node.service.lists import add_version, check
+from node.store import tables as t
+from node.store.engine import connect, reading, writing
+from node.store.schema import upgrade
+from schemas.ids import Digest, Incarnation, NodeCode, Tier
+from schemas.registry import Anchored, Card
+from sync.keys import b64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The node to be made; `divisions` replaces the built-in table."""
+
+    code: NodeCode
+    name: str
+    tier: Tier
+    url: str
+    root: bool = False
+    divisions: bytes | None = None
+
+
+def init_node(settings: Settings, clock: Clock, plan: Plan) -> Context:
+    """Make the node of `plan` in an empty data folder and database.
+
+    Raises NodeExists, or the typed error of a bad division table; nothing is left behind then that a second try
+    would trip over.
+    """
+    if plan.divisions is not None:
+        check("divisions", plan.divisions)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = connect(settings.url)
+    upgrade(engine)
+    with engine.connect() as conn:
+        if conn.execute(select(t.node.c.code)).first() is not None:
+            raise NodeExists(str(settings.data))
+    _make_keys(settings.data)
+    epoch = clock.token(16)
+    with writing(engine) as conn:
+        conn.execute(insert(t.node).values(_row(settings.data, clock, plan)))
+        conn.execute(insert(t.guard).values(only=1, confirmed=epoch))
+    write_guard(settings.data, Incarnation(0, ""), epoch)
+    engine.dispose()
+    ctx = load(settings, clock)
+    if plan.divisions is not None:
+        _own_divisions(ctx, plan.divisions)
+    return _anchor(ctx, clock) if plan.root else ctx
+
+
+def write_guard(data: Path, inc: Incarnation, epoch: str) -> None:
+    """The small file outside the database and its backups that a restore cannot bring back (SPEC 10)."""
+    write_durably(data / GUARD, json.dumps({"v": 1, "inc": inc, "epoch": epoch}).encode())
+
+
+def card_of(ctx: Context) -> Card:
+    """What this node is called by in the registry."""
+    me = ctx.identity
+    box = str(pyrage.x25519.Identity.from_str(me.box).to_public())
+    return Card(code=me.code, name=me.name, tier=me.tier, url=me.url, key=b64(me.signer.public), box=box)
+
+
+def enliven(ctx: Context, inc: Incarnation) -> Context:
+    """The context of the same node in a granted incarnation, for the transaction that records it."""
+    return replace(ctx, identity=replace(ctx.identity, inc=inc))
+
+
+def record_grant(batch: Batch, anchor: Digest, parent: tuple[NodeCode, str] | None) -> None:
+    """Put the granted incarnation, the trusted root and the parent (code, URL) into the node's row."""
+    inc = batch.inc
+    values = {"inc_number": inc.number, "inc_nonce": inc.nonce, "anchor": anchor}
+    if parent is not None:
+        values |= {"parent": parent[0], "parent_url": parent[1]}
+    batch.conn.execute(update(t.node).values(values))
+
+
+def settle_guard(ctx: Context) -> None:
+    """After a grant was committed: the guard names the incarnation too."""
+    with reading(ctx.engine) as conn:
+        epoch = conn.execute(select(t.guard.c.confirmed)).scalar_one()
+    write_guard(ctx.settings.data, ctx.identity.inc, epoch)
+
+
+def _anchor(ctx: Context, clock: Clock) -> Context:
+    alive = enliven(ctx, Incarnation(1, ctx.identity.inc.nonce))
+    with write(alive) as batch:
+        card = card_of(alive)
+        anchored = batch.register("anchored", Anchored(node=card, inc=alive.identity.inc, witnesses=[]))
+        record_grant(batch, anchored.id, None)
+        batch.audit("anchor", None)
+    settle_guard(alive)
+    return load(ctx.settings, clock)
+
+
+def _own_divisions(ctx: Context, content: bytes) -> None:
+    """The node's own division table, in force from the start and, at a root, for the whole tree once published."""
+    with write(ctx) as batch:
+        ref = batch.part("content", content, "text/csv", "full")
+        row = {"list": "divisions", "author": batch.me, "version": 1, "rank": ctx.identity.tier.rank}
+        add_version(batch.conn, {**row, "statement": None, "digest": ref.digest, "at": batch.now})
+
+
+def _make_keys(data: Path) -> None:
+    if not (data / SIGNING_KEY).exists():
+        pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_durably(data / SIGNING_KEY, pem)
+    if not (data / BOX_KEY).exists():
+        write_durably(data / BOX_KEY, f"{pyrage.x25519.Identity.generate()}\n".encode())
+
+
+def _row(data: Path, clock: Clock, plan: Plan) -> dict[str, object]:
+    return {
+        "code": plan.code,
+        "name": plan.name,
+        "tier": plan.tier.value,
+        "url": plan.url.rstrip("/"),
+        "kid": read_signer(data / SIGNING_KEY).kid,
+        "inc_number": 0,
+        "inc_nonce": clock.token(16),
+        "created_at": clock.now(),
+    }

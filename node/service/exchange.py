@@ -1,0 +1,277 @@
+"""The exchange over a link: what a node sends, and the child's calls (SPEC 8).
+
+The child always calls, the parent answers. Each lane of a link (`wait`, `push`) is a Lane of its own: a session, the
+challenge to answer next, how much to ask for, and what is still to be told. All durable state is in the database; a
+lost Lane costs one more round trip. Nothing here holds a transaction open across a request.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from node.clock import instant
+from node.context import Context
+from node.domain.refusals import NotFound, Unavailable
+from node.service import parts
+from node.service.commit import write
+from node.service.receive import Received, receive_reply
+from node.store import links as link_rows
+from node.store.engine import reading
+from node.store.links import Link
+from schemas.api import ExchangeView
+from schemas.exchange import MEDIA_TYPE, SILENCE_S, Ack, Budget, Pull, Verdict
+from schemas.ids import COUNT_MAX, NodeCode
+from schemas.statement import VERSION
+from sync.chain import header
+from sync.delivery import Allowance, retry_cap_s
+from sync.errors import SyncError, TransportError
+from sync.exchange import compose
+from sync.transport import TimedOut, Transport, host_networks
+
+EXCHANGE_PATH = "/federation/v1/exchange"
+CHALLENGED = 428
+VERDICTS_MAX = 1000
+
+
+@dataclass(slots=True)
+class Lane:
+    """One lane of the link to the parent, as its worker carries it from call to call."""
+
+    peer: NodeCode
+    name: str
+    session: str
+    transport: Transport
+    answers: str | None = None
+    allowance: Allowance = field(default_factory=Allowance)
+    peer_budget: Budget | None = None
+    pulls: tuple[Pull, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What of a document is not content: whom to, which lane, what it answers, what may come back."""
+
+    to: NodeCode
+    lane: str
+    session: str | None
+    nonce: str | None
+    answers: str | None
+    challenge: str | None
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a document may carry: our stream after `start`, within `room`, and loose lines."""
+
+    start: int
+    room: Budget
+    pulls: tuple[Pull, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+
+def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes, int]:
+    """The bytes of one document and how many statements it carries; one consistent view of the database."""
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, envelope.to)
+        if link is None:
+            raise NotFound(envelope.to)
+        chosen = _statements(conn, link, content)
+        room = content.room.bytes - sum(len(raw) for _, _, raw in chosen)
+        wanted = parts.to_send(conn, [identity for _, identity, _ in chosen])
+        asked = parts.may_pull(conn, link.peer, content.pulls)
+        chunks = parts.chunks_of(conn, dict.fromkeys([*asked, *wanted]), room)
+        loose = [*content.verdicts[:VERDICTS_MAX], *chunks, *parts.pulls_for(conn, link.peer)]
+        head = _header(ctx, envelope, link, chosen[0][0] if chosen else 0)
+    shared = header(ctx.identity.code, ctx.identity.inc, instant(ctx.clock.now()))
+    raw = compose(head, [raw for _, _, raw in chosen], loose, shared, ctx.identity.signer)
+    return raw, len(chosen)
+
+
+def find_lane(ctx: Context, name: str) -> Lane | None:
+    """A lane to the parent; None at a root, and at a node that has not joined yet."""
+    with reading(ctx.engine) as conn:
+        link = next((found for found in link_rows.load_all(conn) if found.relation == "parent"), None)
+    if link is None:
+        return None
+    networks = (*ctx.settings.allowed_networks, *host_networks(link.url))
+    transport = Transport(link.url, networks, ctx.identity.url)
+    return Lane(link.peer, name, ctx.clock.token(16), transport, start=link.acked_seq)
+
+
+def has_work(ctx: Context, lane: Lane) -> bool:
+    """Whether the push lane has something to say to the parent."""
+    if lane.verdicts or can_serve(ctx, lane):
+        return True
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, lane.peer)
+        return link is not None and link.sent_seq > link.acked_seq
+
+
+def call(ctx: Context, lane: Lane, wait_s: int = 0) -> ExchangeView:
+    """One exchange over a lane, repeated at once if the parent asks for a fresh challenge first.
+
+    Raises TransportError (try later); the failure is counted on the link, and the allowance shrinks on a time-out.
+    """
+    try:
+        received, sent = _ask(ctx, lane, wait_s)
+        if received is None:
+            received, sent = _ask(ctx, lane, wait_s)
+        if received is None:
+            raise TransportError("challenged-twice")
+    except TransportError as error:
+        if isinstance(error, TimedOut):
+            lane.allowance = lane.allowance.after_timeout()
+        _count_failure(ctx, lane.peer)
+        raise
+    lane.allowance = lane.allowance.after_success()
+    return ExchangeView(sent=sent, received=received.applied, backlog=_backlog(ctx, lane.peer))
+
+
+def exchange_now(ctx: Context, peer: NodeCode) -> ExchangeView | None:
+    """Exchange with a neighbour at once; None where it is the peer that calls. Raises NotFound, Unavailable."""
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, peer)
+    if link is None:
+        raise NotFound(peer)
+    if link.relation == "child":
+        return None
+    lane = find_lane(ctx, "push")
+    if lane is None:
+        raise NotFound(peer)
+    try:
+        total = call(ctx, lane)
+        while total.backlog or can_serve(ctx, lane):
+            more = call(ctx, lane)
+            total = ExchangeView(
+                sent=total.sent + more.sent, received=total.received + more.received, backlog=more.backlog
+            )
+            if not more.sent and not can_serve(ctx, lane):
+                break
+    except TransportError as error:
+        raise Unavailable(str(error)) from error
+    finally:
+        lane.transport.close()
+    return total
+
+
+def reply_to(ctx: Context, received: Received) -> bytes:
+    """The parent's answer to a child's document, composed when there is news or the wait is over."""
+    asked = received.document.header
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, received.peer)
+    allowance = Allowance()
+    budget = Budget(items=allowance.items, bytes=allowance.bytes, wait_s=0)
+    envelope = Envelope(received.peer, asked.lane, asked.session, asked.nonce, None, received.challenge, budget)
+    if received.challenged or link is None:
+        room = Budget(items=1, bytes=1024, wait_s=0)
+        return document(ctx, envelope, Content(start=COUNT_MAX, room=room))[0]
+    content = Content(_start(ctx, link, received), asked.budget, tuple(received.pulls), tuple(received.verdicts))
+    return document(ctx, envelope, content)[0]
+
+
+def has_news(ctx: Context, received: Received) -> bool:
+    """Whether a reply is due now; the parent holds it otherwise, on the `wait` lane."""
+    if received.challenged or received.verdicts or received.document.header.lane != "wait":
+        return True
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, received.peer)
+        if link is None or link.sent_seq > _start(ctx, link, received):
+            return True
+        return _can_serve(conn, received.peer, received.pulls)
+
+
+def can_serve(ctx: Context, lane: Lane) -> bool:
+    """Whether something the parent pulled is here, so that calling again at once is worth it."""
+    if not lane.pulls:
+        return False
+    with reading(ctx.engine) as conn:
+        return _can_serve(conn, lane.peer, lane.pulls)
+
+
+def _can_serve(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> bool:
+    return bool(parts.chunks_of(conn, parts.may_pull(conn, peer, pulls), 1))
+
+
+def _start(ctx: Context, link: Link, received: Received) -> int:
+    """Where the reply's stream starts: what the child said it has, or what its other lane has said since."""
+    ack = received.document.header.ack
+    said = ack.seq if ack.inc == ctx.identity.inc else 0
+    return max(said, link.acked_seq) if link.acked_seq > received.acked else said
+
+
+def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
+    """One request and its reply; None where the parent only gave a challenge."""
+    nonce = ctx.clock.token(16)
+    budget = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=wait_s)
+    envelope = Envelope(lane.peer, lane.name, lane.session, nonce, lane.answers, None, budget)
+    room = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=0)
+    raw, sent = document(ctx, envelope, Content(lane.start, room, lane.pulls, lane.verdicts))
+    lane.answers = None
+    reply = lane.transport.post(EXCHANGE_PATH, raw, MEDIA_TYPE, SILENCE_S + wait_s)
+    if reply.status not in (200, CHALLENGED):
+        raise TransportError("unexpected-answer", f"HTTP {reply.status}")
+    try:
+        received = receive_reply(ctx, reply.body, lane.peer, lane.session, nonce)
+    except TransportError:
+        raise
+    except SyncError as error:
+        raise TransportError(error.code, error.detail) from error
+    lane.answers = received.challenge
+    if reply.status == CHALLENGED:
+        return None, 0
+    lane.start = received.document.header.ack.seq
+    lane.pulls, lane.verdicts = tuple(received.pulls), tuple(received.verdicts)
+    return received, sent
+
+
+def _statements(conn: Connection, link: Link, content: Content) -> list[tuple[int, str, bytes]]:
+    """What fits of our stream; always at least one statement, so that a narrow line makes progress."""
+    chosen: list[tuple[int, str, bytes]] = []
+    size = 0
+    for row in link_rows.pending(conn, link.peer, content.start, content.room.items):
+        size += len(row[2]) + 1
+        if chosen and size > content.room.bytes:
+            break
+        chosen.append(row)
+    return chosen
+
+
+def _header(ctx: Context, envelope: Envelope, link: Link, first: int) -> dict[str, Any]:
+    ack = Ack(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
+    return {
+        "v": VERSION,
+        "from": ctx.identity.code,
+        "to": envelope.to,
+        "inc": ctx.identity.inc,
+        "instance": ctx.instance,
+        "lane": envelope.lane,
+        "session": envelope.session,
+        "nonce": envelope.nonce,
+        "answers": envelope.answers,
+        "challenge": envelope.challenge,
+        "ack": ack.model_dump(mode="json"),
+        "first": first,
+        "budget": envelope.budget.model_dump(mode="json"),
+        "checkpoint": None,
+    }
+
+
+def _count_failure(ctx: Context, peer: NodeCode) -> None:
+    with write(ctx) as batch:
+        link = batch.link(peer)
+        if link is not None:
+            link.failures += 1
+            link.next_try_at = batch.now + timedelta(seconds=ctx.clock.jitter(retry_cap_s(link.failures)))
+            link.dirty = True
+
+
+def _backlog(ctx: Context, peer: NodeCode) -> int:
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, peer)
+    return link.sent_seq - link.acked_seq if link else 0

@@ -1,0 +1,41 @@
+"""Close and reopen, both only at the origin: others report, the origin gives the feedback."""
+
+from node.domain.refusals import ChildrenOpen, CloseAtOrigin, NotTheWriter
+from node.domain.topic import check_close
+from node.service.commit import Batch
+from node.service.verb import custody_rules, done, holding, working_on
+from schemas import entry as bodies
+from schemas.api import CloseForm, ReasonForm, TopicView
+from schemas.ids import TopicId
+
+
+def close(batch: Batch, topic: TopicId, form: CloseForm) -> TopicView:
+    """Raises CloseAtOrigin, ChildrenOpen, StepOrder (no feedback or no result yet), NotTheWriter, OfferOpen."""
+    found = working_on(batch, topic)
+    chain, work = found.chain, found.topic
+    assert chain is not None and work is not None  # noqa: S101 - working_on found it
+    if any(child.state == "open" for child in chain.children):
+        raise ChildrenOpen
+    check_close(work, chain.custodian)
+    children = [
+        bodies.ClosedChild(topic=child.topic, head=child.head, detached=child.state == "detached")
+        for child in chain.children
+        if child.topic is not None and child.head is not None
+    ]
+    with custody_rules():
+        batch.entry(topic, "closed", bodies.Closed(text=form.text or "", children=children))
+    return done(batch, topic, "close")
+
+
+def reopen(batch: Batch, topic: TopicId, form: ReasonForm) -> TopicView:
+    """Raises CloseAtOrigin elsewhere, NotTheWriter unless the topic is closed."""
+    chain = batch.held(topic).chain
+    assert chain is not None  # noqa: S101 - held() found it
+    if chain.origin != batch.me:
+        raise CloseAtOrigin(chain.origin)
+    holding(batch, topic)
+    if not chain.closed:
+        raise NotTheWriter("not closed")
+    with custody_rules():
+        batch.entry(topic, "reopened", bodies.Reopened(reason=form.reason))
+    return done(batch, topic, "reopen")

@@ -1,0 +1,205 @@
+"""Joining the tree: invite at the parent, join at the child, over the network or by stick (SPEC 9).
+
+The token says where the parent is and under which key it answers; the child proves that it holds its own key; the
+parent enrols it in its registry chain, once. The answer is the whole registry, so that the child can verify every
+statement of the tree without asking anybody again.
+"""
+
+import hashlib
+
+from pydantic import ValidationError
+from sqlalchemy import insert, select, update
+
+from node.context import Context
+from node.domain.refusals import BadToken, Invalid
+from node.service.commit import Batch, write
+from node.service.create import card_of, enliven, record_grant, settle_guard
+from node.service.lists import in_force
+from node.service.roster import open_anchor
+from node.store import links as link_rows
+from node.store import tables as t
+from node.store.engine import reading
+from schemas.exchange import MEDIA_TYPE, SILENCE_S, Invitation, JoinRequest
+from schemas.ids import Incarnation, NodeCode, Tier
+from schemas.registry import Enrolled
+from schemas.statement import VERSION
+from sync.errors import Held, Refused, SyncError, TransportError
+from sync.keys import b64, check_public_key, thumbprint, unb64
+from sync.roster import Roster
+from sync.sealing import JOIN, open_join, open_statement, parse, seal
+from sync.stream import stream_start
+from sync.strict import dumps, strict_json
+from sync.transport import Transport, host_networks
+
+JOIN_PATH = "/federation/v1/join"
+
+
+def invite(batch: Batch, code: NodeCode, tier: Tier, name: str) -> str:
+    """A single-use token for a new child. Raises Invalid where the code cannot be a child of this node."""
+    _check_invited(batch, code, tier)
+    me = batch.ctx.identity
+    secret = batch.ctx.clock.token(16)
+    batch.conn.execute(
+        insert(t.invitations).values(secret_hash=_hash(secret), code=code, name=name, tier=tier.value, at=batch.now)
+    )
+    batch.audit("invite", None, code=code)
+    invitation = Invitation(
+        v=VERSION,
+        url=me.url,
+        parent=me.code,
+        key=b64(me.signer.public),
+        log=f"liandong/{me.code}/{me.inc.number}.{me.inc.nonce}",
+        code=code,
+        tier=tier,
+        name=name,
+        secret=secret,
+    )
+    return b64(dumps(invitation.model_dump(mode="json")))
+
+
+def read_token(token: str) -> Invitation:
+    """Raises BadToken."""
+    try:
+        raw = unb64(token.strip())
+        strict_json(raw)
+        return Invitation.model_validate_json(raw)
+    except (SyncError, ValidationError):
+        raise BadToken("not a token of `liandong invite`, or not copied whole") from None
+
+
+def join(ctx: Context, token: str) -> None:
+    """Enrol this node at its parent over the network. Raises BadToken, Invalid, TransportError."""
+    invitation = read_token(token)
+    request = join_request(ctx, token)
+    transport = Transport(
+        invitation.url, (*ctx.settings.allowed_networks, *host_networks(invitation.url)), ctx.identity.url
+    )
+    try:
+        reply = transport.post(JOIN_PATH, request, MEDIA_TYPE, SILENCE_S)
+    finally:
+        transport.close()
+    if reply.status in (401, 403, 409, 422):
+        raise BadToken(_detail(reply.body))
+    if reply.status != 200:
+        raise TransportError("unexpected-answer", f"HTTP {reply.status}")
+    finish_join(ctx, token, reply.body)
+
+
+def join_request(ctx: Context, token: str) -> bytes:
+    """The signed request of this node, to be posted or carried to the parent. Raises BadToken, Invalid."""
+    invitation = read_token(token)
+    me = ctx.identity
+    if (invitation.code, invitation.tier) != (me.code, me.tier):
+        raise BadToken(f"made for {invitation.code} ({invitation.tier}), this is {me.code} ({me.tier})")
+    with reading(ctx.engine) as conn:
+        if conn.execute(select(t.node.c.parent)).scalar() is not None or me.inc.number:
+            raise Invalid("token", "this node is enrolled already")
+    request = JoinRequest(
+        v=VERSION, parent=invitation.parent, secret=invitation.secret, node=card_of(ctx), nonce=me.inc.nonce
+    )
+    return seal(request.model_dump(mode="json"), JOIN, me.signer)
+
+
+def enrol_child(ctx: Context, raw: bytes) -> bytes:
+    """The parent's side: enrol the sender of a join request. The same key asked again gets the same bytes.
+
+    Raises Refused for a bad request, BadToken, and BadKey, Held (mapped by the caller) where it may not be enrolled.
+    """
+    request = open_join(raw)
+    key = unb64(request.node.key)
+    with write(ctx) as batch:
+        batch.actor = f"node:{request.node.code}"
+        row = batch.conn.execute(
+            select(t.invitations).where(t.invitations.c.secret_hash == _hash(request.secret))
+        ).first()
+        if row is None or request.parent != batch.me:
+            raise BadToken
+        if row.used_by is not None:
+            if row.used_by != thumbprint(key):
+                raise BadToken("used already, by another node")
+            answer: bytes = row.answer
+            return answer
+        if (row.code, row.tier) != (request.node.code, request.node.tier.value):
+            raise BadToken(f"made for {row.code} ({row.tier})")
+        return _enrol(batch, request, key)
+
+
+def finish_join(ctx: Context, token: str, answer: bytes) -> None:
+    """The child's side: verify the parent's answer and start to live. Raises BadToken, changing nothing."""
+    invitation = read_token(token)
+    inc = Incarnation(1, ctx.identity.inc.nonce)
+    alive = enliven(ctx, inc)
+    try:
+        with write(alive) as batch:
+            roster = _take_registry(batch, answer, invitation.parent)
+            anchor = _check_answer(batch, roster, invitation)
+            _create_link(batch, invitation.parent, "parent", invitation.url)
+            record_grant(batch, anchor, (invitation.parent, invitation.url))
+            batch.audit("join", None, parent=invitation.parent)
+    except SyncError as error:
+        raise BadToken(f"the parent's answer does not verify: {error}") from error
+    settle_guard(alive)
+
+
+def _enrol(batch: Batch, request: JoinRequest, key: bytes) -> bytes:
+    check_public_key(key)
+    enrolled = Enrolled(node=request.node, inc=Incarnation(1, request.nonce))
+    batch.register("enrolled", enrolled)
+    batch.flush_rows()
+    _create_link(batch, request.node.code, "child", request.node.url)
+    query = select(t.statements.c.raw).join(t.registry, t.registry.c.id == t.statements.c.id)
+    answer = b"".join(raw + b"\n" for raw in batch.conn.execute(query.order_by(t.statements.c.pos)).scalars())
+    mine = t.invitations.c.secret_hash == _hash(request.secret)
+    batch.conn.execute(update(t.invitations).where(mine).values(used_by=thumbprint(key), answer=answer))
+    batch.audit("enrol", None, code=request.node.code)
+    return answer
+
+
+def _take_registry(batch: Batch, answer: bytes, parent: NodeCode) -> Roster:
+    lines = [line for line in answer.split(b"\n") if line]
+    if not lines:
+        raise Refused("malformed", "empty answer")
+    batch.apply(open_anchor(lines[0]), parent)
+    for line in lines[1:]:
+        batch.apply(open_statement(parse(line), batch.roster.keyring), parent)
+    return batch.roster
+
+
+def _check_answer(batch: Batch, roster: Roster, invitation: Invitation) -> str:
+    """The root's identity, once the answer enrols exactly this node below exactly that parent."""
+    mine, parent = roster.get(batch.me), roster.get(invitation.parent)
+    if parent is None or parent.card.key != invitation.key:
+        raise Held("forged-author", "the parent's key is not the one of the invitation")
+    if mine is None or mine.parent != invitation.parent or mine.card != card_of(batch.ctx) or mine.inc != batch.inc:
+        raise Held("forged-author", "this node is not enrolled as it asked")
+    assert roster.anchor is not None  # noqa: S101 - the first statement anchored it
+    return roster.members[roster.anchor].entry
+
+
+def _create_link(batch: Batch, peer: NodeCode, relation: str, url: str) -> None:
+    inc = batch.roster.members[peer].inc
+    sent = stream_start(batch.me, batch.inc, peer)
+    link_rows.create(batch.conn, peer, relation, url, sent, inc, stream_start(peer, inc, batch.me))
+    batch.forget_link(peer)
+
+
+def _check_invited(batch: Batch, code: NodeCode, tier: Tier) -> None:
+    if tier.rank >= batch.ctx.identity.tier.rank:
+        raise Invalid("tier", f"{tier} is not below {batch.ctx.identity.tier}")
+    if code in batch.roster.members:
+        raise Invalid("code", f"{code} is enrolled already")
+    tree = in_force(batch.ctx, batch.conn).tree
+    if code in tree and batch.me in tree and not tree.is_within(code, batch.me):
+        raise Invalid("code", f"{code} does not lie within {batch.me}")
+    batch.check_live()
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(bytes.fromhex(secret)).hexdigest()
+
+
+def _detail(body: bytes) -> str:
+    try:
+        return str(strict_json(body).get("detail", ""))
+    except SyncError:
+        return "refused"

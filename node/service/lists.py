@@ -1,0 +1,95 @@
+"""The code lists in force at this node: divisions, powers catalogue, categories (SPEC 7.4).
+
+A list is a numbered version published by a node for itself and all nodes below it. In force is the highest version of
+the uppermost publisher; where nobody published, the built-in list.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select
+
+from node.context import Context
+from node.domain import catalogue as powers
+from node.domain import categories as classes
+from node.domain import divisions
+from node.domain.catalogue import Catalogue
+from node.domain.categories import Categories
+from node.domain.divisions import DivisionTree
+from node.store.tables import catalogues, parts
+from schemas.ids import Digest, NodeCode
+
+LISTS = "lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The code lists in force together."""
+
+    tree: DivisionTree
+    categories: Categories
+    catalogue: Catalogue
+
+
+def in_force(ctx: Context, conn: Connection) -> Lists:
+    """The lists of this database state; read again only when a version was added."""
+    count = conn.execute(select(func.count()).select_from(catalogues)).scalar_one()
+    cached = ctx.cache.get(LISTS)
+    if isinstance(cached, tuple) and cached[0] == count:
+        known: Lists = cached[1]
+        return known
+    lists = _read(conn) if count else Lists(divisions.builtin(), classes.builtin_categories(), powers.builtin())
+    ctx.cache[LISTS] = (count, lists)
+    return lists
+
+
+def areas_above(ctx: Context, conn: Connection, code: str) -> tuple[str, ...]:
+    """The codes of the divisions above an area; none for an area no table knows."""
+    tree = in_force(ctx, conn).tree
+    place = tree.resolve_area(code)
+    return tuple(division.code for division in tree.ancestors(code)) if place else ()
+
+
+def check(name: str, content: bytes, categories: Categories | None = None) -> None:
+    """Raises the typed error of the list, naming the row, unless `content` can be used."""
+    if name == "divisions":
+        divisions.load(content)
+    elif name == "categories":
+        classes.load_categories(content)
+    elif name == "powers":
+        powers.load(content, categories)
+
+
+def add_version(conn: Connection, row: dict[str, object]) -> None:
+    """A new version of a list: `list, author, version, rank, statement, digest, at`."""
+    conn.execute(insert(catalogues).values(row))
+
+
+def last_version(conn: Connection, name: str, author: NodeCode) -> int:
+    query = select(func.coalesce(func.max(catalogues.c.version), 0))
+    version: int = conn.execute(query.where(catalogues.c.list == name, catalogues.c.author == author)).scalar_one()
+    return version
+
+
+def _read(conn: Connection) -> Lists:
+    tree, content = divisions.builtin(), _content(conn, "divisions")
+    if content is not None:
+        tree = divisions.load(content)
+    categories, content = classes.builtin_categories(), _content(conn, "categories")
+    if content is not None:
+        categories = classes.load_categories(content)
+    catalogue, content = powers.builtin(), _content(conn, "powers")
+    if content is not None:
+        catalogue = powers.load(content, categories)
+    return Lists(tree, categories, catalogue)
+
+
+def _content(conn: Connection, name: str) -> bytes | None:
+    digest: Digest | None = conn.execute(
+        select(catalogues.c.digest)
+        .where(catalogues.c.list == name)
+        .order_by(catalogues.c.rank.desc(), catalogues.c.version.desc())
+        .limit(1)
+    ).scalar()
+    if digest is None:
+        return None
+    return conn.execute(select(parts.c.content).where(parts.c.digest == digest)).scalar()

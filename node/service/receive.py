@@ -1,0 +1,415 @@
+"""The only door in: a document of a neighbour, verified outside and applied inside one durable transaction (SPEC 8.4).
+
+A document whose envelope is bad changes nothing. In a good one each statement gets its disposition, all of them move
+the cursor, and a bad one stops only its topic. Verdicts are pure values before anything is written, so no savepoint is
+needed: what is refused, held or deferred has not touched the working set.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from node.context import Context
+from node.service import parts
+from node.service import roster as rosters
+from node.service.commit import Batch, write
+from node.store import links as link_rows
+from node.store.codec import inc_text
+from node.store.engine import reading
+from node.store.links import Link
+from node.store.tables import challenges, entries, parked, statements
+from schemas.exchange import Ack, Disposition, Pull, Verdict
+from schemas.ids import NO_INCARNATION, Digest, NodeCode
+from sync.errors import BadDocument, BadKey, Deferred, Held, Refused, SyncError
+from sync.exchange import Document, Item, read
+from sync.roster import Roster
+from sync.sealing import ENTRY, Statement, open_many, open_statement, parse
+from sync.stream import stream_start
+from sync.strict import strict_json
+
+CHALLENGES_MAX = 16
+"""Open challenges kept for one neighbour; the oldest go first."""
+DEFERRED_MAX = 50_000
+"""Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
+_RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "frozen", "fork"})
+
+
+@dataclass(slots=True)
+class Received:
+    """What a document did here: `challenged` means nothing was applied and the caller must answer `challenge`.
+
+    `ack` is how far we have the peer's stream, `acked` how far it has ours, both after this document.
+    """
+
+    document: Document
+    peer: NodeCode
+    ack: Ack
+    acked: int
+    challenge: str | None = None
+    challenged: bool = False
+    applied: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+    pulls: Sequence[Pull] = ()
+
+
+def receive_request(ctx: Context, raw: bytes) -> Received:
+    """A child's document. Raises BadDocument."""
+    document, opened = _verify(ctx, raw)
+    header = document.header
+    if header.lane == "file" or header.session is None or header.nonce is None:
+        raise BadDocument("malformed", "not a request")
+    with write(ctx) as batch:
+        batch.actor = f"node:{header.from_}"
+        link = _link_of(batch, document, "child")
+        challenge = batch.ctx.clock.token(16)
+        answered = _use_challenge(batch, link.peer, header.session, header.answers)
+        _give_challenge(batch, link.peer, header.session, challenge)
+        found = Received(document, link.peer, _ack(link), link.acked_seq, challenge, challenged=not answered)
+        if answered:
+            _apply(batch, link, found, opened)
+    return found
+
+
+def receive_reply(ctx: Context, raw: bytes, peer: NodeCode, session: str, nonce: str) -> Received:
+    """The parent's answer to one's own document. Raises BadDocument unless it answers exactly that one."""
+    document, opened = _verify(ctx, raw)
+    header = document.header
+    if (header.from_, header.session, header.nonce) != (peer, session, nonce):
+        raise BadDocument("malformed", "not the reply to this request")
+    with write(ctx) as batch:
+        batch.actor = f"node:{peer}"
+        link = _link_of(batch, document, "parent")
+        found = Received(document, peer, _ack(link), link.acked_seq, header.challenge)
+        _apply(batch, link, found, opened)
+    return found
+
+
+def receive_file(ctx: Context, raw: bytes) -> Received:
+    """A document that came by stick. Raises BadDocument. Twice or out of order makes no difference in the end."""
+    document, opened = _verify(ctx, raw)
+    if document.header.lane != "file":
+        raise BadDocument("malformed", "not a bundle document")
+    with write(ctx) as batch:
+        batch.actor = f"node:{document.header.from_}"
+        link = _link_of(batch, document, None)
+        found = Received(document, link.peer, _ack(link), link.acked_seq)
+        _apply(batch, link, found, opened)
+    return found
+
+
+def retry_parked(ctx: Context) -> int:
+    """Try again what was held for an upgrade; done at start. Gives how many were applied."""
+    with write(ctx) as batch:
+        return _retry(batch, parked.c.code.in_(("unknown-kind", "unknown-type")), "held")
+
+
+def _verify(ctx: Context, raw: bytes) -> tuple[Document, list[Statement | SyncError]]:
+    """Everything that needs no transaction: the seal, then every signature, spread over threads."""
+    with reading(ctx.engine) as conn:
+        roster = rosters.current(ctx, conn)
+    document = read(raw, roster.keyring)
+    if document.header.to != ctx.identity.code:
+        raise BadDocument("not-for-me", document.header.to)
+    signed = [item.signed for item in document.items if item.signed is not None]
+    verified = iter(open_many(signed, roster.keyring, ctx.pool))
+    return document, [
+        next(verified) if item.signed else item.problem or Refused("malformed") for item in document.items
+    ]
+
+
+def _link_of(batch: Batch, document: Document, relation: str | None) -> Link:
+    header = document.header
+    link, member = batch.link(header.from_), batch.roster.get(header.from_)
+    if link is None or member is None or (relation is not None and link.relation != relation):
+        raise BadDocument("unknown-peer", header.from_)
+    if link.stopped is not None:
+        raise BadDocument("link-stopped", link.stopped)
+    if header.inc not in (member.inc, NO_INCARNATION):
+        raise BadDocument("wrong-incarnation", str(header.inc.number))
+    if header.inc == NO_INCARNATION and document.items:
+        raise BadDocument("wrong-incarnation", "statements without one")
+    return link
+
+
+def _use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None) -> bool:
+    if answer is None:
+        return False
+    mine = (challenges.c.nonce == answer, challenges.c.peer == peer, challenges.c.session == session)
+    return batch.conn.execute(delete(challenges).where(*mine)).rowcount == 1
+
+
+def _give_challenge(batch: Batch, peer: NodeCode, session: str, nonce: str) -> None:
+    batch.conn.execute(insert(challenges).values(nonce=nonce, peer=peer, session=session, at=batch.now))
+    newest = select(challenges.c.nonce).where(challenges.c.peer == peer).order_by(challenges.c.at.desc())
+    kept = newest.limit(CHALLENGES_MAX)
+    batch.conn.execute(delete(challenges).where(challenges.c.peer == peer, challenges.c.nonce.not_in(kept)))
+
+
+def _ack(link: Link) -> Ack:
+    return Ack(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
+
+
+def _apply(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
+    document = found.document
+    _heard(batch, link)
+    if _take_ack(batch, link, document.header.ack):
+        _take_items(batch, link, found, opened)
+        parts.take(batch, link.peer, document.chunks)
+    found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
+    for verdict in document.verdicts:
+        if verdict.disposition in ("held", "refused"):
+            batch.audit("peer-verdict", None, verdict.disposition, statement=verdict.id, code=verdict.code)
+    if found.applied:
+        batch.audit("receive", None, "done", applied=found.applied, upto=link.received_seq)
+
+
+def _heard(batch: Batch, link: Link) -> None:
+    link.last_contact_at, link.failures, link.next_try_at, link.dirty = batch.now, 0, None, True
+
+
+def _take_ack(batch: Batch, link: Link, ack: Ack) -> bool:
+    """Move our stream's cursor. False where the peer knows another stream than ours: the link stops, with an alarm."""
+    if ack.inc != batch.inc:
+        return True
+    if ack.seq > link.sent_seq:
+        return _stop(batch, link, "peer-knows-more")
+    start = stream_start(batch.me, batch.inc, link.peer)
+    known = start if ack.seq == 0 else link_rows.hash_at(batch.conn, link.peer, ack.seq)
+    if link.sent_seq == ack.seq:
+        known = link.sent_hash
+    if known != ack.hash:
+        return _stop(batch, link, "hash-mismatch")
+    if ack.seq > link.acked_seq:
+        link.acked_seq, link.acked_hash, link.dirty = ack.seq, ack.hash, True
+    return True
+
+
+def _stop(batch: Batch, link: Link, why: str) -> bool:
+    link.stopped, link.dirty = why, True
+    batch.audit("link-stopped", None, "alarm", peer=link.peer, why=why)
+    return False
+
+
+def _take_items(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
+    document = found.document
+    if not document.items:
+        return
+    _prepare(batch, link, opened)
+    known = batch.known(item.id for item in document.items)
+    for n, (item, result) in enumerate(zip(document.items, opened, strict=True)):
+        seq = document.header.first + n
+        if seq <= link.received_seq:
+            _repeat(batch, link, found, item, seq)
+        elif seq == link.received_seq + 1:
+            _take(batch, link, found, item, seq, "duplicate" if item.id in known else result)
+        elif document.header.lane == "file":
+            _park(batch, link, item, seq, "deferred", "ahead", "ahead", False)
+        else:
+            break
+    _catch_up(batch, link, found)
+
+
+def _prepare(batch: Batch, link: Link, opened: Sequence[Statement | SyncError]) -> None:
+    """One query for all topics of the document."""
+    if batch.flags.deferred > DEFERRED_MAX:
+        raise BadDocument("busy", "too many statements wait for others")
+    wanted = {item.payload.topic or item.id for item in opened if isinstance(item, Statement) and item.typ == ENTRY}
+    batch.prefetch(wanted)
+    batch.link(link.peer)
+
+
+def _take(batch: Batch, link: Link, found: Received, item: Item, seq: int, result: Statement | SyncError | str) -> None:
+    """Judge one statement, move the cursor, and go on with what waited for it."""
+    disposition, code, relayed = _judge(batch, link.peer, item, result)
+    if disposition not in ("applied", "duplicate"):
+        state = "refused" if disposition == "refused" else disposition
+        _park(batch, link, item, seq, disposition, code or "", state, relayed)
+    if disposition != "applied":
+        found.verdicts.append(Verdict(seq=seq, id=item.id, disposition=disposition, code=code))
+    else:
+        found.applied += 1
+    link.receive(item.id)
+    if disposition == "applied" and batch.flags.deferred and isinstance(result, Statement):
+        found.applied += _retry_after(batch, result)
+
+
+def _judge(
+    batch: Batch, peer: NodeCode, item: Item, result: Statement | SyncError | str
+) -> tuple[Disposition, str | None, bool]:
+    """(disposition, code, relayed) of one statement: the whole ladder of checks, of which the last is `apply`."""
+    if isinstance(result, str) or (item.signed and item.id in batch.fresh):
+        return "duplicate", None, False
+    if isinstance(result, Deferred) and item.signed is not None:
+        result = _open_again(batch, item)
+    if isinstance(result, SyncError):
+        return _disposition(result), result.code, False
+    try:
+        batch.apply(result, peer)
+    except (Deferred, Held, BadKey) as error:
+        _prove_equivocation(batch, result, error)
+        relayed = error.code in _RELAYED_CODES and batch.relay(result, peer)
+        return _disposition(error), error.code, relayed
+    return "applied", None, False
+
+
+def _open_again(batch: Batch, item: Item) -> Statement | SyncError:
+    """A statement whose signer was unknown before this transaction enrolled somebody."""
+    assert item.signed is not None  # noqa: S101 - the caller checked
+    try:
+        return open_statement(item.signed, batch.roster.keyring)
+    except SyncError as error:
+        return error
+
+
+def _disposition(error: SyncError) -> Disposition:
+    if isinstance(error, Deferred):
+        return "deferred"
+    return "held" if isinstance(error, Held) else "refused"
+
+
+def _prove_equivocation(batch: Batch, statement: Statement, error: SyncError) -> None:
+    """Two statements of one author and incarnation at one position: keep both, freeze the author (R9)."""
+    if statement.typ != ENTRY or error.code not in ("fork", "equivocation"):
+        return
+    entry = statement.payload
+    chain = batch.working(entry.topic).chain if entry.topic else None
+    batch.flush_rows()
+    query = select(entries.c.id, statements.c.raw).join(statements, statements.c.id == entries.c.id)
+    row = batch.conn.execute(query.where(entries.c.topic == entry.topic, entries.c.seq == entry.seq)).first()
+    if row is None or chain is None:
+        return
+    other = open_statement(parse(row.raw), batch.roster.keyring).payload
+    same_position = (other.author, other.inc, other.term) == (entry.author, entry.inc, entry.term)
+    if same_position:
+        batch.equivocation(row.id, statement.id, chain, entry.author, entry.inc)
+
+
+def _repeat(batch: Batch, link: Link, found: Received, item: Item, seq: int) -> None:
+    """A statement at a position already taken gets its first disposition again."""
+    first = select(parked.c.disposition, parked.c.code).where(
+        parked.c.peer == link.peer, parked.c.inc == inc_text(link.received_inc), parked.c.stream_seq == seq
+    )
+    row = batch.conn.execute(first).first()
+    verdict = Verdict(seq=seq, id=item.id, disposition="duplicate", code=None)
+    if row is not None:
+        verdict = Verdict(seq=seq, id=item.id, disposition=row.disposition, code=row.code)
+    found.verdicts.append(verdict)
+
+
+def _park(
+    batch: Batch, link: Link, item: Item, seq: int, disposition: Disposition, code: str, state: str, relayed: bool
+) -> None:
+    topic = None
+    if item.signed is not None:
+        topic = _claimed_topic(item)
+    mine = (parked.c.peer == link.peer, parked.c.inc == inc_text(link.received_inc), parked.c.stream_seq == seq)
+    if batch.conn.execute(select(parked.c.id).where(*mine)).first() is not None:
+        batch.conn.execute(update(parked).where(*mine).values(disposition=disposition, code=code, state=state))
+        return
+    batch.conn.execute(
+        insert(parked).values(
+            peer=link.peer,
+            inc=inc_text(link.received_inc),
+            stream_seq=seq,
+            raw=item.raw,
+            statement=item.id,
+            topic=topic,
+            disposition=disposition,
+            code=code,
+            state=state,
+            relayed=relayed,
+            at=batch.now,
+        )
+    )
+    batch.note_deferred()
+
+
+def _claimed_topic(item: Item) -> Digest | None:
+    try:
+        claimed = strict_json(item.signed.payload if item.signed else b"{}").get("topic")
+    except SyncError:
+        return None
+    return claimed if isinstance(claimed, str) and len(claimed) == 64 else None
+
+
+def _catch_up(batch: Batch, link: Link, found: Received) -> None:
+    """Take what came ahead by stick, now that what lies before it is here."""
+    while True:
+        row = batch.conn.execute(
+            select(parked).where(
+                parked.c.peer == link.peer,
+                parked.c.inc == inc_text(link.received_inc),
+                parked.c.stream_seq == link.received_seq + 1,
+                parked.c.state == "ahead",
+            )
+        ).first()
+        if row is None:
+            return
+        batch.conn.execute(update(parked).where(parked.c.id == row.id).values(state="done", disposition="applied"))
+        item, result = _reopen(row.raw, row.statement, batch.roster)
+        known = batch.known([item.id])
+        _take(batch, link, found, item, row.stream_seq, "duplicate" if known else result)
+
+
+def _reopen(raw: bytes, identity: Digest, roster: Roster) -> tuple[Item, Statement | SyncError]:
+    try:
+        signed = parse(raw)
+    except Refused as error:
+        return Item(identity, raw, None, error), error
+    item = Item(signed.id, raw, signed)
+    try:
+        return item, open_statement(signed, roster.keyring)
+    except SyncError as error:
+        return item, error
+
+
+def _retry_after(batch: Batch, applied: Statement) -> int:
+    """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
+    if applied.typ == ENTRY:
+        return _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
+    return _retry(batch, parked.c.code.in_(("unknown-key", "gap")), "deferred")
+
+
+def _retry(batch: Batch, which: Any, state: str) -> int:
+    """Apply parked statements as long as one of them can be."""
+    total = 0
+    while True:
+        rows = batch.conn.execute(select(parked).where(which, parked.c.state == state).order_by(parked.c.id)).all()
+        done = 0
+        for row in rows:
+            done += _retry_one(batch, row)
+        total += done
+        if not done:
+            return total
+
+
+def _retry_one(batch: Batch, row: Any) -> int:
+    _, result = _reopen(row.raw, row.statement, batch.roster)
+    if isinstance(result, SyncError):
+        if not isinstance(result, Deferred):
+            _settle(batch, row.id, "held" if isinstance(result, Held) else "refused", result.code)
+        return 0
+    try:
+        batch.apply(result, row.peer, relayed=row.relayed)
+    except Deferred:
+        return 0
+    except (Held, BadKey) as error:
+        _prove_equivocation(batch, result, error)
+        if row.state != "held":
+            _settle(batch, row.id, "held", error.code)
+        return 0
+    _settle(batch, row.id, "done", row.code)
+    return 1
+
+
+def _settle(batch: Batch, id: int, state: str, code: str) -> None:
+    batch.conn.execute(update(parked).where(parked.c.id == id).values(state=state, code=code))
+
+
+def waiting(conn: Any) -> int:
+    """How many statements wait here for others, a person or an upgrade."""
+    count = select(func.count()).select_from(parked).where(parked.c.state.in_(("ahead", "deferred", "held")))
+    found: int = conn.execute(count).scalar_one()
+    return found

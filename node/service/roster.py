@@ -1,0 +1,82 @@
+"""The roster and the code lists as this process knows them: folds of stored statements, kept between transactions."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from node.context import Context
+from node.store.tables import equivocations, parked, registry, statements
+from schemas.ids import NodeCode
+from schemas.registry import Anchored
+from schemas.statement import RegistryEntry
+from sync.errors import Refused
+from sync.roster import Roster, anchored_key, enrol
+from sync.sealing import REGISTRY, Statement, open_statement, parse, read_model
+from sync.strict import strict_json
+
+ROSTER = "roster"
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What every transaction must know before it starts, read in one query."""
+
+    registry: int
+    equivocations: int
+    deferred: int
+
+
+def read_flags(conn: Connection) -> Flags:
+    row = conn.execute(
+        select(
+            select(func.count()).select_from(registry).scalar_subquery(),
+            select(func.count()).select_from(equivocations).scalar_subquery(),
+            select(func.count()).select_from(parked).where(parked.c.state == "deferred").scalar_subquery(),
+        )
+    ).one()
+    return Flags(*row)
+
+
+def current(ctx: Context, conn: Connection, count: int | None = None) -> Roster:
+    """The roster of this database state; folded again only when a registry entry was added."""
+    if count is None:
+        count = conn.execute(select(func.count()).select_from(registry)).scalar_one()
+    cached = ctx.cache.get(ROSTER)
+    if isinstance(cached, tuple) and cached[0] == count:
+        known: Roster = cached[1]
+        return known
+    roster = fold(conn)
+    ctx.cache[ROSTER] = (count, roster)
+    return roster
+
+
+def fold(conn: Connection) -> Roster:
+    """The roster from all stored registry statements, verified one after the other."""
+    query = select(statements.c.raw).join(registry, registry.c.id == statements.c.id).order_by(statements.c.pos)
+    roster = Roster()
+    for (raw,) in conn.execute(query):
+        roster = enrol(roster, open_registry(raw, roster))
+    return roster
+
+
+def open_registry(raw: bytes, roster: Roster) -> Statement:
+    """A stored registry statement; the first is the trusted anchor, which verifies under the key it names."""
+    signed = parse(raw)
+    if roster.anchor is None:
+        return open_anchor(raw)
+    return open_statement(signed, roster.keyring)
+
+
+def open_anchor(raw: bytes) -> Statement:
+    """An `anchored` statement, verified under its own key; whether that root is trusted is the caller's matter."""
+    signed = parse(raw)
+    strict_json(signed.payload)
+    found = read_model(RegistryEntry[Anchored], signed.payload)
+    if signed.typ != REGISTRY or found.kind != "anchored":
+        raise Refused("wrong-type", signed.typ)
+    return open_statement(signed, anchored_key(found.body))
+
+
+def name_of(roster: Roster, code: NodeCode) -> str:
+    member = roster.get(code)
+    return member.card.name if member else code

@@ -1,0 +1,35 @@
+"""What a node does on a clock: decline offers whose time to answer is over, and forget what is no longer needed."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from node.context import Context
+from node.service.commit import write
+from node.service.decide import expire
+from node.store import tables as t
+from node.store.engine import reading
+
+IDEMPOTENCY_KEPT = timedelta(days=30)
+EXPIRE_AT_ONCE_MAX = 200
+
+
+def expire_offers(ctx: Context) -> int:
+    """Decline offers to this node whose `answer_by` has passed (R3); how many."""
+    if ctx.identity.inc.number == 0:
+        return 0
+    due = (t.topics.c.offered_to == ctx.identity.code, t.topics.c.answer_by < ctx.clock.now())
+    with reading(ctx.engine) as conn:
+        ids = conn.execute(select(t.topics.c.id).where(*due).limit(EXPIRE_AT_ONCE_MAX)).scalars().all()
+    if not ids:
+        return 0
+    with write(ctx) as batch:
+        return sum(expire(batch, id) for id in ids)
+
+
+def prune(ctx: Context) -> None:
+    """Ended sessions, and answers to requests nobody will repeat any more."""
+    now = ctx.clock.now()
+    with write(ctx) as batch:
+        batch.conn.execute(delete(t.sessions).where(t.sessions.c.expires_at < now))
+        batch.conn.execute(delete(t.idempotency).where(t.idempotency.c.at < now - IDEMPOTENCY_KEPT))

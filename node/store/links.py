@@ -1,0 +1,137 @@
+"""Rows of `links` and `outbox`: the two streams of every link and how far they got."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from node.store.codec import inc_of, inc_text
+from node.store.tables import links, outbox, statements
+from schemas.ids import Digest, Incarnation, NodeCode
+from sync.stream import stream_hash
+
+
+@dataclass(slots=True)
+class Link:
+    """One link under change: our stream to the peer and what it acknowledged; the peer's stream and how far we are."""
+
+    peer: NodeCode
+    relation: str
+    url: str
+    sent_seq: int
+    sent_hash: Digest
+    acked_seq: int
+    acked_hash: Digest
+    received_inc: Incarnation
+    received_seq: int
+    received_hash: Digest
+    stopped: str | None
+    last_contact_at: datetime | None
+    next_try_at: datetime | None
+    failures: int
+    dirty: bool = False
+
+    def send(self, identity: Digest) -> tuple[int, Digest]:
+        """The next position of our stream for this identity."""
+        self.sent_seq += 1
+        self.sent_hash = stream_hash(self.sent_hash, identity)
+        self.dirty = True
+        return self.sent_seq, self.sent_hash
+
+    def receive(self, identity: Digest) -> None:
+        """The peer's stream moves on by one."""
+        self.received_seq += 1
+        self.received_hash = stream_hash(self.received_hash, identity)
+        self.dirty = True
+
+
+def load(conn: Connection, peer: NodeCode) -> Link | None:
+    row = conn.execute(select(links).where(links.c.peer == peer)).first()
+    return _link(row) if row else None
+
+
+def load_all(conn: Connection) -> list[Link]:
+    return [_link(row) for row in conn.execute(select(links).order_by(links.c.peer))]
+
+
+def create(
+    conn: Connection, peer: NodeCode, relation: str, url: str, sent: Digest, inc: Incarnation, got: Digest
+) -> None:
+    """A new link with both streams at their start (`sent`, `got`: hash_0 of ours and of the peer's)."""
+    conn.execute(
+        insert(links).values(
+            peer=peer,
+            relation=relation,
+            url=url,
+            sent_seq=0,
+            sent_hash=sent,
+            acked_seq=0,
+            acked_hash=sent,
+            received_inc=inc_text(inc),
+            received_seq=0,
+            received_hash=got,
+            failures=0,
+        )
+    )
+
+
+def store(conn: Connection, link: Link) -> None:
+    values = {
+        "sent_seq": link.sent_seq,
+        "sent_hash": link.sent_hash,
+        "acked_seq": link.acked_seq,
+        "acked_hash": link.acked_hash,
+        "received_inc": inc_text(link.received_inc),
+        "received_seq": link.received_seq,
+        "received_hash": link.received_hash,
+        "stopped": link.stopped,
+        "last_contact_at": link.last_contact_at,
+        "next_try_at": link.next_try_at,
+        "failures": link.failures,
+    }
+    conn.execute(update(links).where(links.c.peer == link.peer).values(values))
+
+
+def pending(conn: Connection, peer: NodeCode, after: int, limit: int) -> list[tuple[int, Digest, bytes]]:
+    """(seq, identity, bytes) of our stream to `peer` after a seq, in order."""
+    query = (
+        select(outbox.c.seq, outbox.c.statement, statements.c.raw)
+        .join(statements, statements.c.id == outbox.c.statement)
+        .where(outbox.c.peer == peer, outbox.c.seq > after)
+        .order_by(outbox.c.seq)
+        .limit(limit)
+    )
+    return [(row.seq, row.statement, row.raw) for row in conn.execute(query)]
+
+
+def hash_at(conn: Connection, peer: NodeCode, seq: int) -> Digest | None:
+    return conn.execute(select(outbox.c.hash).where(outbox.c.peer == peer, outbox.c.seq == seq)).scalar()
+
+
+def oldest_unacked(conn: Connection, link: Link) -> datetime | None:
+    query = select(outbox.c.at).where(outbox.c.peer == link.peer, outbox.c.seq == link.acked_seq + 1)
+    return conn.execute(query).scalar()
+
+
+def received_by_a_peer(conn: Connection, ids: Iterable[Digest]) -> set[Digest]:
+    """Those of our statements that at least one neighbour has acknowledged."""
+    wanted = list(ids)
+    query = (
+        select(outbox.c.statement)
+        .join(links, links.c.peer == outbox.c.peer)
+        .where(outbox.c.statement.in_(wanted), outbox.c.seq <= links.c.acked_seq)
+    )
+    return set(conn.execute(query).scalars())
+
+
+def backlog(conn: Connection) -> int:
+    waiting: int = conn.execute(select(func.coalesce(func.sum(links.c.sent_seq - links.c.acked_seq), 0))).scalar_one()
+    return waiting
+
+
+def _link(row: Any) -> Link:
+    values = dict(row._mapping)
+    values["received_inc"] = inc_of(values["received_inc"])
+    return Link(**values)

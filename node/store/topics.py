@@ -1,0 +1,116 @@
+"""Rows of `topics` and `topic_areas`: a topic's custody and work state, and what lists are filtered by."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from node.clock import parse_instant
+from node.domain.topic import Topic
+from node.store.codec import dump_chain, dump_topic, load_chain, load_topic
+from node.store.engine import upsert
+from node.store.tables import topic_areas, topics
+from schemas.ids import NodeCode, TopicId
+from sync.custody import Chain
+
+
+@dataclass(slots=True)
+class Working:
+    """A topic under change in one transaction: its state before the flush, and what the flush must write."""
+
+    id: TopicId
+    chain: Chain | None = None
+    topic: Topic | None = None
+    text: str | None = None
+    seen_at: datetime | None = None
+    areas_stored: tuple[str, ...] | None = None
+    dirty: bool = False
+
+
+def load(conn: Connection, ids: Iterable[TopicId]) -> dict[TopicId, Working]:
+    """The topics among `ids` that are here."""
+    columns = (topics.c.id, topics.c.custody, topics.c.work, topics.c.text, topics.c.seen_at)
+    found = {}
+    wanted = list(ids)
+    for start in range(0, len(wanted), 500):
+        query = select(*columns).where(topics.c.id.in_(wanted[start : start + 500]))
+        for id, custody, work, text, seen_at in conn.execute(query):
+            topic = load_topic(work)
+            found[id] = Working(id, load_chain(custody), topic, text, seen_at, topic.areas)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a row depends on beside its topic: this node, frozen authors, and the codes above an area."""
+
+    me: NodeCode
+    now: datetime
+    frozen: Callable[[Chain], bool]
+    areas_above: Callable[[str], tuple[str, ...]]
+
+
+def store(conn: Connection, changed: list[Working], around: Surroundings) -> None:
+    """Write changed topics and, where they changed, their areas."""
+    upsert(conn, topics, [_row(item, around) for item in changed])
+    moved = [item for item in changed if item.topic and item.topic.areas != item.areas_stored]
+    stored_before = [item.id for item in moved if item.areas_stored is not None]
+    if stored_before:
+        conn.execute(delete(topic_areas).where(topic_areas.c.topic.in_(stored_before)))
+    rows = [row for item in moved if item.topic for row in _area_rows(item.id, item.topic.areas, around)]
+    if rows:
+        conn.execute(insert(topic_areas), rows)
+
+
+def status(chain: Chain, frozen: bool) -> str:
+    if frozen:
+        return "frozen"
+    if chain.closed:
+        return "closed"
+    return "offered" if chain.offer else "active"
+
+
+def _row(item: Working, around: Surroundings) -> dict[str, Any]:
+    chain, topic = item.chain, item.topic
+    assert chain is not None and topic is not None  # noqa: S101 - only applied topics are stored
+    offer = topic.offer
+    return {
+        "id": item.id,
+        "number": topic.number,
+        "title": topic.title,
+        "text": item.text,
+        "kind": topic.kind,
+        "category": topic.category,
+        "source": topic.source,
+        "external_id": topic.external_id,
+        "status": status(chain, around.frozen(chain)),
+        "step": topic.step,
+        "origin": chain.origin,
+        "custodian": chain.custodian,
+        "offered_to": chain.offer.to if chain.offer else None,
+        "mine": around.me in chain.participants,
+        "seq": chain.seq,
+        "head": chain.head,
+        "parent_entry": topic.parent.entry if topic.parent else None,
+        "parent_n": topic.parent.n if topic.parent else None,
+        "outcome": topic.outcome,
+        "answer_by": _when(offer.answer_by if offer else None),
+        "due_at": _when(topic.due_at),
+        "created_at": parse_instant(topic.created_at),
+        "updated_at": parse_instant(topic.updated_at),
+        "seen_at": item.seen_at or around.now,
+        "custody": dump_chain(chain),
+        "work": dump_topic(topic),
+    }
+
+
+def _area_rows(topic: TopicId, areas: tuple[str, ...], around: Surroundings) -> list[dict[str, Any]]:
+    own = dict.fromkeys(areas, True)
+    above = {code: False for area in areas for code in around.areas_above(area)}
+    return [{"topic": topic, "area": code, "own": is_own} for code, is_own in {**above, **own}.items()]
+
+
+def _when(text: str | None) -> datetime | None:
+    return parse_instant(text) if text else None

@@ -1,0 +1,170 @@
+"""Compose and read an exchange document (SPEC 8.3): header, statements, loose lines, seal.
+
+The seal covers every byte before it and is checked before any of them is read. A document without a valid seal is
+nothing; inside a good one every line stands or falls alone.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.exchange import (
+    DOCUMENT_BYTES_MAX,
+    ITEMS_MAX,
+    LINE_BYTES_MAX,
+    LINES_MAX,
+    Chunk,
+    DocumentHeader,
+    Pull,
+    Verdict,
+)
+from schemas.ids import Digest
+from sync.errors import BadDocument, Refused, SyncError
+from sync.keys import Keyring, Signer
+from sync.sealing import SEAL, Signed, open_seal, parse_object, seal
+from sync.strict import dumps, strict_json
+
+_LOOSE: dict[str, type[BaseModel]] = {"chunk": Chunk, "verdict": Verdict, "pull": Pull}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One statement line. `signed` is None where `problem` says why it is no statement; `id` is then of the line."""
+
+    id: Digest
+    raw: bytes
+    signed: Signed | None
+    problem: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document whose seal verified."""
+
+    header: DocumentHeader
+    items: tuple[Item, ...]
+    chunks: tuple[Chunk, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+
+
+def compose(
+    header: Mapping[str, Any],
+    statements: Iterable[bytes],
+    loose: Sequence[BaseModel],
+    shared: Mapping[str, Any],
+    signer: Signer,
+) -> bytes:
+    """The bytes of a document. `shared` is what every statement says of itself (sync.chain.header)."""
+    lines = [dumps(header), *statements]
+    lines += [dumps({_name_of(line): line.model_dump(mode="json")}) for line in loose]
+    body = b"\n".join(lines) + b"\n"
+    payload = {
+        **shared,
+        "to": header["to"],
+        "session": header["session"],
+        "nonce": header["nonce"],
+        "digest": hashlib.sha256(body).hexdigest(),
+    }
+    return body + b'{"seal":' + seal(payload, SEAL, signer) + b"}\n"
+
+
+def read(raw: bytes, keyring: Keyring) -> Document:
+    """Verify and read a document. Raises BadDocument; nothing of it may be used then."""
+    if len(raw) > DOCUMENT_BYTES_MAX:
+        raise BadDocument("too-large", f"{len(raw)} bytes")
+    body, last = _cut_seal(raw)
+    try:
+        found = open_seal(_sealed(last), keyring)
+        if found.digest != hashlib.sha256(body).hexdigest():
+            raise BadDocument("bad-seal", "digest")
+        first, *rest = body[:-1].split(b"\n")
+        header = _header(first)
+    except BadDocument:
+        raise
+    except SyncError as error:
+        raise BadDocument("bad-seal" if error.code != "unknown-key" else "unknown-peer", str(error)) from None
+    said = (found.author, found.inc, found.to, found.session, found.nonce)
+    if said != (header.from_, header.inc, header.to, header.session, header.nonce):
+        raise BadDocument("bad-seal", "header and seal differ")
+    return _read_lines(header, rest)
+
+
+def _cut_seal(raw: bytes) -> tuple[bytes, bytes]:
+    if not raw.endswith(b"\n") or b"\n" not in raw[:-1]:
+        raise BadDocument("malformed", "no header and seal")
+    cut = raw.rindex(b"\n", 0, len(raw) - 1) + 1
+    return raw[:cut], raw[cut:-1]
+
+
+def _sealed(line: bytes) -> Signed:
+    outer = strict_json(line)
+    if set(outer) != {"seal"} or not isinstance(outer["seal"], dict):
+        raise BadDocument("malformed", "last line is no seal")
+    return parse_object(outer["seal"], line)
+
+
+def _header(line: bytes) -> DocumentHeader:
+    strict_json(line)
+    try:
+        return DocumentHeader.model_validate_json(line)
+    except ValidationError as error:
+        raise BadDocument("malformed", f"header: {error.error_count()} fields") from None
+
+
+def _read_lines(header: DocumentHeader, lines: Sequence[bytes]) -> Document:
+    if len(lines) > LINES_MAX:
+        raise BadDocument("too-large", f"{len(lines)} lines")
+    items: list[Item] = []
+    loose: dict[type[BaseModel], list[Any]] = {Chunk: [], Verdict: [], Pull: []}
+    unsequenced = False
+    for line in lines:
+        outer = _line(line)
+        if "payload" in outer:
+            if unsequenced:
+                raise BadDocument("malformed", "statement after loose lines")
+            items.append(_item(outer, line))
+            continue
+        unsequenced = True
+        _loose_line(outer, loose)
+    if len(items) > ITEMS_MAX:
+        raise BadDocument("too-large", f"{len(items)} statements")
+    return Document(header, tuple(items), tuple(loose[Chunk]), tuple(loose[Verdict]), tuple(loose[Pull]))
+
+
+def _line(line: bytes) -> dict[str, Any]:
+    if len(line) > LINE_BYTES_MAX:
+        raise BadDocument("too-large", "line")
+    try:
+        return strict_json(line)
+    except Refused as error:
+        raise BadDocument("malformed", f"line: {error.detail}") from None
+
+
+def _item(outer: dict[str, Any], line: bytes) -> Item:
+    try:
+        signed = parse_object(outer, line)
+    except Refused as error:
+        return Item(hashlib.sha256(line).hexdigest(), line, None, error)
+    return Item(signed.id, line, signed)
+
+
+def _loose_line(outer: dict[str, Any], loose: dict[type[BaseModel], list[Any]]) -> None:
+    """A known loose line is read; one of a later version is passed over."""
+    if len(outer) != 1:
+        raise BadDocument("malformed", "loose line")
+    name, value = next(iter(outer.items()))
+    model = _LOOSE.get(name)
+    if model is None:
+        return
+    try:
+        loose[model].append(model.model_validate_json(dumps(value)))
+    except ValidationError:
+        raise BadDocument("malformed", name) from None
+
+
+def _name_of(line: BaseModel) -> str:
+    return next(name for name, model in _LOOSE.items() if isinstance(line, model))
