@@ -85,7 +85,7 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         room = content.room.bytes - sum(len(raw) for _, _, raw in chosen)
         wanted = parts.to_send(conn, [identity for _, identity, _ in chosen])
         asked = parts.may_pull(conn, link.peer, content.pulls)
-        chunks = parts.chunks_of(conn, dict.fromkeys([*asked, *wanted]), room)
+        chunks = parts.chunks_of(conn, {**asked, **wanted}, room)
         loose = [*content.verdicts[:VERDICTS_MAX], *chunks, *parts.pulls_for(conn, link.peer)]
         head = _header(ctx, envelope, link, chosen[0][0] if chosen else 0)
     shared = header(ctx.identity.code, ctx.identity.inc, instant(ctx.clock.now()))

@@ -5,7 +5,9 @@ over salt and bytes fits a reference that a verified statement holds.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -20,46 +22,46 @@ from sync.errors import SyncError
 from sync.keys import b64, unb64
 
 PULLS_MAX = 64
+LINE_OVERHEAD = 220
+QUERY_VALUES_MAX = 500
 
 
-def chunks_of(conn: Connection, wanted: Iterable[tuple[Digest, int]], bytes_max: int) -> list[Chunk]:
-    """Pieces of parts from an offset on, as far as `bytes_max` allows."""
+def chunks_of(conn: Connection, offsets: Mapping[Digest, int], bytes_max: int) -> list[Chunk]:
+    """Pieces of parts, each from its offset on, as far as `bytes_max` allows; parts that are not here are left out."""
+    query = select(t.parts.c.digest, t.parts.c.salt, t.parts.c.content).where(t.parts.c.content.is_not(None))
     found: list[Chunk] = []
     room = bytes_max
-    for digest, offset in wanted:
-        row = conn.execute(select(t.parts.c.salt, t.parts.c.content).where(t.parts.c.digest == digest)).first()
-        if row is None or row.content is None or offset > len(row.content):
-            continue
-        at = offset
-        while room > 0 and (at < len(row.content) or at == offset):
-            data = row.content[at : at + min(CHUNK_BYTES_MAX, max(room * 3 // 4, 1))]
-            found.append(Chunk(digest=digest, salt=row.salt, size=len(row.content), offset=at, data=b64(data)))
-            room -= len(data) * 4 // 3 + 200
-            at += len(data)
-            if not data or at >= len(row.content):
-                break
+    for some in _slices(list(offsets)):
+        for row in conn.execute(query.where(t.parts.c.digest.in_(some))):
+            if room <= 0:
+                return found
+            pieces = _pieces(row, offsets[row.digest], room)
+            found += pieces
+            room -= sum(len(piece.data) + LINE_OVERHEAD for piece in pieces)
     return found
 
 
-def to_send(conn: Connection, statements: Sequence[Digest]) -> list[tuple[Digest, int]]:
+def to_send(conn: Connection, statements: Sequence[Digest]) -> dict[Digest, int]:
     """The `full` parts these statements name, from their start."""
-    if not statements:
-        return []
-    query = select(t.part_refs.c.digest).where(t.part_refs.c.statement.in_(statements), t.part_refs.c.share == "full")
-    return [(digest, 0) for digest in dict.fromkeys(conn.execute(query).scalars())]
+    found: dict[Digest, int] = {}
+    for some in _slices(list(statements)):
+        refs = t.part_refs.c
+        query = select(refs.digest).where(refs.statement.in_(some), refs.share == "full")
+        found.update(dict.fromkeys(conn.execute(query).scalars(), 0))
+    return found
 
 
-def may_pull(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> list[tuple[Digest, int]]:
+def may_pull(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> dict[Digest, int]:
     """Those of a peer's pulls that ask for a `full` part of a statement we sent it."""
     if not pulls:
-        return []
+        return {}
     offsets = {pull.digest: pull.offset for pull in pulls[:PULLS_MAX]}
     query = (
         select(t.part_refs.c.digest)
         .join(t.outbox, t.outbox.c.statement == t.part_refs.c.statement)
         .where(t.part_refs.c.digest.in_(offsets), t.part_refs.c.share == "full", t.outbox.c.peer == peer)
     )
-    return [(digest, offsets[digest]) for digest in dict.fromkeys(conn.execute(query).scalars())]
+    return {digest: offsets[digest] for digest in conn.execute(query).scalars()}
 
 
 def pulls_for(conn: Connection, peer: NodeCode) -> list[Pull]:
@@ -73,53 +75,104 @@ def take(batch: Batch, peer: NodeCode, chunks: Sequence[Chunk]) -> None:
     if not chunks:
         return
     batch.flush_rows()
-    for chunk in chunks:
-        _take_one(batch, peer, chunk)
+    whole: dict[Digest, tuple[str, bytes]] = {}
+    for some in _slices(list(dict.fromkeys(chunk.digest for chunk in chunks))):
+        query = select(t.wanted_parts).where(t.wanted_parts.c.peer == peer, t.wanted_parts.c.digest.in_(some))
+        wants = {row.digest: Want(peer, row.digest, row.size, row.salt, row.got) for row in batch.conn.execute(query)}
+        for chunk in chunks:
+            if (want := wants.get(chunk.digest)) is not None:
+                _take_one(batch, want, chunk, whole)
+    _store(batch, whole)
 
 
-def _take_one(batch: Batch, peer: NodeCode, chunk: Chunk) -> None:
-    key = (t.wanted_parts.c.peer == peer, t.wanted_parts.c.digest == chunk.digest)
-    want = batch.conn.execute(select(t.wanted_parts).where(*key)).first()
-    if want is None or chunk.offset != want.got or chunk.size != want.size:
-        return
+@dataclass(slots=True)
+class Want:
+    """A part on its way: how much of it is here."""
+
+    peer: NodeCode
+    digest: Digest
+    size: int
+    salt: str | None
+    got: int
+
+    def continued_by(self, chunk: Chunk, size: int) -> bool:
+        fits = chunk.offset == self.got and chunk.size == self.size and self.got + size <= self.size
+        return fits and self.salt in (None, chunk.salt) and (size > 0 or self.size == 0)
+
+
+def _take_one(batch: Batch, want: Want, chunk: Chunk, whole: dict[Digest, tuple[str, bytes]]) -> None:
     try:
         data = unb64(chunk.data)
     except SyncError:
         return
-    got = want.got + len(data)
-    if got > want.size or (want.salt is not None and want.salt != chunk.salt) or (not data and want.size):
+    if want.digest in whole or not want.continued_by(chunk, len(data)):
         return
-    if got < want.size:
-        row = {"peer": peer, "digest": chunk.digest, "offset": chunk.offset, "data": data}
+    earlier = _earlier(batch, want) if want.got and want.got + len(data) == want.size else b""
+    want.got, want.salt = want.got + len(data), chunk.salt
+    if want.got == want.size and _fits(chunk, earlier + data):
+        whole[want.digest] = (chunk.salt, earlier + data)
+        return
+    if want.got == want.size:
+        _drop_pieces(batch, want)
+        want.got, want.salt = 0, None
+    else:
+        row = {"peer": want.peer, "digest": want.digest, "offset": chunk.offset, "data": data}
         batch.conn.execute(insert(t.part_chunks).values(row))
-        batch.conn.execute(update(t.wanted_parts).where(*key).values(got=got, salt=chunk.salt))
-        return
-    _complete(batch, peer, chunk, data)
+    mine = (t.wanted_parts.c.peer == want.peer, t.wanted_parts.c.digest == want.digest)
+    batch.conn.execute(update(t.wanted_parts).where(*mine).values(got=want.got, salt=want.salt))
 
 
-def _complete(batch: Batch, peer: NodeCode, chunk: Chunk, last: bytes) -> None:
+def _fits(chunk: Chunk, content: bytes) -> bool:
+    return hashlib.sha256(bytes.fromhex(chunk.salt) + content).hexdigest() == chunk.digest
+
+
+def _earlier(batch: Batch, want: Want) -> bytes:
     pieces = t.part_chunks.c
-    mine = (pieces.peer == peer, pieces.digest == chunk.digest)
-    earlier = batch.conn.execute(select(pieces.data).where(*mine).order_by(pieces.offset)).scalars()
-    content = b"".join(earlier) + last
+    query = select(pieces.data).where(pieces.peer == want.peer, pieces.digest == want.digest).order_by(pieces.offset)
+    return b"".join(batch.conn.execute(query).scalars())
+
+
+def _drop_pieces(batch: Batch, want: Want) -> None:
+    mine = (t.part_chunks.c.peer == want.peer, t.part_chunks.c.digest == want.digest)
     batch.conn.execute(delete(t.part_chunks).where(*mine))
-    key = (t.wanted_parts.c.peer == peer, t.wanted_parts.c.digest == chunk.digest)
-    if hashlib.sha256(bytes.fromhex(chunk.salt) + content).hexdigest() != chunk.digest:
-        batch.conn.execute(update(t.wanted_parts).where(*key).values(got=0, salt=None))
-        return
-    row = {"digest": chunk.digest, "salt": chunk.salt, "content": content, "at": batch.now}
-    insert_new(batch.conn, t.parts, [row])
-    batch.conn.execute(delete(t.wanted_parts).where(t.wanted_parts.c.digest == chunk.digest))
-    _put_to_use(batch, chunk.digest, content)
 
 
-def _put_to_use(batch: Batch, digest: Digest, content: bytes) -> None:
+def _store(batch: Batch, whole: dict[Digest, tuple[str, bytes]]) -> None:
+    """Whole parts come to rest and to use; nobody is asked for them any more."""
+    rows = [
+        {"digest": digest, "salt": salt, "content": content, "at": batch.now}
+        for digest, (salt, content) in whole.items()
+    ]
+    insert_new(batch.conn, t.parts, rows)
+    for some in _slices(list(whole)):
+        batch.conn.execute(delete(t.wanted_parts).where(t.wanted_parts.c.digest.in_(some)))
+        batch.conn.execute(delete(t.part_chunks).where(t.part_chunks.c.digest.in_(some)))
+        refs = t.part_refs.c
+        query = select(refs.statement, refs.topic, refs.name, refs.digest).where(refs.digest.in_(some))
+        for row in batch.conn.execute(query).all():
+            _put_to_use(batch, row, whole[row.digest][1])
+
+
+def _put_to_use(batch: Batch, ref: Any, content: bytes) -> None:
     """A topic's text is shown and searched; a published list comes into force."""
-    query = select(t.part_refs.c.statement, t.part_refs.c.topic, t.part_refs.c.name).where(
-        t.part_refs.c.digest == digest
-    )
-    for row in batch.conn.execute(query).all():
-        if row.topic == row.statement and row.name == "text":
-            batch.text_arrived(row.topic, content.decode("utf-8", "replace").replace("\x00", ""))
-        elif row.topic is None and row.name == "content":
-            list_arrived(batch, row.statement, digest, content)
+    if ref.topic == ref.statement and ref.name == "text":
+        batch.text_arrived(ref.topic, content.decode("utf-8", "replace").replace("\x00", ""))
+    elif ref.topic is None and ref.name == "content":
+        list_arrived(batch, ref.statement, ref.digest, content)
+
+
+def _pieces(row: Any, offset: int, room: int) -> list[Chunk]:
+    """A part's content from `offset` on as chunks; an empty part is one empty chunk."""
+    found: list[Chunk] = []
+    at, size = offset, len(row.content)
+    while room > 0 and (at < size or (size == 0 and not found)):
+        data = row.content[at : at + min(CHUNK_BYTES_MAX, max(room * 3 // 4, 1))]
+        found.append(Chunk(digest=row.digest, salt=row.salt, size=size, offset=at, data=b64(data)))
+        room -= len(found[-1].data) + LINE_OVERHEAD
+        at += len(data)
+    return found
+
+
+def _slices(values: list[Digest]) -> Iterator[list[Digest]]:
+    for start in range(0, len(values), QUERY_VALUES_MAX):
+        yield values[start : start + QUERY_VALUES_MAX]
