@@ -95,20 +95,23 @@ class Want:
     salt: str | None
     got: int
 
-    def continued_by(self, chunk: Chunk, size: int) -> bool:
-        fits = chunk.offset == self.got and chunk.size == self.size and self.got + size <= self.size
-        return fits and self.salt in (None, chunk.salt) and (size > 0 or self.size == 0)
+    def rest_of(self, chunk: Chunk, data: bytes) -> bytes | None:
+        """What a piece adds to what is here. It may begin earlier: another document cuts a part elsewhere."""
+        known = self.got - chunk.offset
+        rest = data[known:] if known >= 0 else b""
+        fits = known >= 0 and chunk.size == self.size and self.got + len(rest) <= self.size
+        return rest if fits and self.salt in (None, chunk.salt) and (rest or self.size == 0) else None
 
 
 def _take_one(batch: Batch, want: Want, chunk: Chunk, whole: dict[Digest, tuple[str, bytes]]) -> None:
     try:
-        data = unb64(chunk.data)
+        data = want.rest_of(chunk, unb64(chunk.data))
     except SyncError:
         return
-    if want.digest in whole or not want.continued_by(chunk, len(data)):
+    if want.digest in whole or data is None:
         return
     earlier = _earlier(batch, want) if want.got and want.got + len(data) == want.size else b""
-    want.got, want.salt = want.got + len(data), chunk.salt
+    offset, want.got, want.salt = want.got, want.got + len(data), chunk.salt
     if want.got == want.size and _fits(chunk, earlier + data):
         whole[want.digest] = (chunk.salt, earlier + data)
         return
@@ -116,7 +119,7 @@ def _take_one(batch: Batch, want: Want, chunk: Chunk, whole: dict[Digest, tuple[
         _drop_pieces(batch, want)
         want.got, want.salt = 0, None
     else:
-        row = {"peer": want.peer, "digest": want.digest, "offset": chunk.offset, "data": data}
+        row = {"peer": want.peer, "digest": want.digest, "offset": offset, "data": data}
         batch.conn.execute(insert(t.part_chunks).values(row))
     mine = (t.wanted_parts.c.peer == want.peer, t.wanted_parts.c.digest == want.digest)
     batch.conn.execute(update(t.wanted_parts).where(*mine).values(got=want.got, salt=want.salt))
