@@ -94,11 +94,19 @@ class Jobs:
                 failures += 1
                 delay_s = self._ctx.clock.jitter(retry_cap_s(failures))
                 log.info("exchange failed", lane=name, why=str(error), failures=failures, retry_s=round(delay_s, 1))
-                self._stop.wait(delay_s)
+                self._rest(lane, delay_s)
             except Exception:
                 failures += 1
                 log.exception("exchange broke", lane=name)
                 self._stop.wait(max(1.0, self._ctx.clock.jitter(retry_cap_s(failures))))
+
+    def _rest(self, lane: exchange.Lane | None, delay_s: float) -> None:
+        """Wait before the next try; a success on the other lane, or an operator's call, ends it at once."""
+        until = self._ctx.clock.monotonic_s() + delay_s
+        while not self._stop.is_set() and (left := until - self._ctx.clock.monotonic_s()) > 0:
+            self._stop.wait(min(left, IDLE_POLL_S))
+            if lane is not None and not exchange.failing(self._ctx, lane.peer):
+                return
 
     def _serve_lane(self, lane: exchange.Lane) -> None:
         if lane.name == "wait":

@@ -18,8 +18,8 @@ from node.service.receive import Received, receive_request
 from schemas.exchange import MEDIA_TYPE
 from schemas.ids import NodeCode
 
-POLL_S = 0.5
-"""How often a held reply looks for news that another process committed."""
+POLL_S = 2.0
+"""How often a held reply looks for news that another process committed; this one's wake it at once."""
 
 router = APIRouter(prefix="/federation/v1", tags=["federation"])
 

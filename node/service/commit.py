@@ -19,7 +19,7 @@ from node.clock import instant
 from node.context import Context
 from node.domain.refusals import Healing, NotFound, StorageFull
 from node.domain.topic import recall_sent, work
-from node.service.lists import areas_above
+from node.service.lists import LISTS, areas_above
 from node.service.roster import ROSTER, Flags, current, read_flags
 from node.store import links as link_rows
 from node.store import topics as topic_rows
@@ -67,6 +67,7 @@ def write(ctx: Context) -> Iterator["Batch"]:
             batch.flush()
     except BaseException:
         ctx.cache.pop(ROSTER, None)
+        ctx.cache.pop(LISTS, None)
         raise
     ctx.signal.notify(batch.addressed)
 

@@ -104,6 +104,13 @@ def find_lane(ctx: Context, name: str) -> Lane | None:
     return Lane(link.peer, name, ctx.clock.token(16), transport, start=link.acked_seq)
 
 
+def failing(ctx: Context, peer: NodeCode) -> bool:
+    """Whether the last exchange with this neighbour failed; false as soon as one succeeded, on whichever lane."""
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, peer)
+        return link is not None and link.failures > 0
+
+
 def has_work(ctx: Context, lane: Lane) -> bool:
     """Whether the push lane has something to say to the parent."""
     if lane.verdicts or can_serve(ctx, lane):

@@ -10,7 +10,7 @@ from node.domain.topic import Topic
 from node.service.paging import cursor_after, read_cursor
 from node.store.codec import load_topic
 from node.store.engine import reading
-from node.store.tables import topics
+from node.store.tables import remarks, topics
 from schemas.api import InboxItem, InboxPage
 from schemas.ids import NodeCode
 
@@ -37,7 +37,16 @@ def _items(conn: Connection, me: NodeCode, now: datetime) -> list[InboxItem]:
         .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.updated_at.desc())
         .limit(INBOX_TOPICS_MAX)
     )
-    found = [item for row in conn.execute(query) for item in _of_topic(row, load_topic(row.work), me, now)]
+    works = [(row, load_topic(row.work)) for row in conn.execute(query)]
+    open_here = select(topics.c.id).where(topics.c.offered_to == me)
+    declined = select(remarks.c.entry).where(remarks.c.kind == "declined", remarks.c.author == me)
+    answered = set(conn.execute(declined.where(remarks.c.topic.in_(open_here))).scalars())
+    found = [
+        item
+        for row, work in works
+        if row.offered_to != me or work.offer is None or work.offer.id not in answered
+        for item in _of_topic(row, work, me, now)
+    ]
     return sorted(found, key=lambda item: _ORDER[item.why])
 
 

@@ -142,9 +142,9 @@ def _use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | Non
 
 def _give_challenge(batch: Batch, peer: NodeCode, session: str, nonce: str) -> None:
     batch.conn.execute(insert(challenges).values(nonce=nonce, peer=peer, session=session, at=batch.now))
-    newest = select(challenges.c.nonce).where(challenges.c.peer == peer).order_by(challenges.c.at.desc())
+    newest = select(challenges.c.id).where(challenges.c.peer == peer).order_by(challenges.c.id.desc())
     kept = newest.limit(CHALLENGES_MAX)
-    batch.conn.execute(delete(challenges).where(challenges.c.peer == peer, challenges.c.nonce.not_in(kept)))
+    batch.conn.execute(delete(challenges).where(challenges.c.peer == peer, challenges.c.id.not_in(kept)))
 
 
 def _ack(link: Link) -> Ack:

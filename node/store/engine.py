@@ -4,9 +4,11 @@ A node has one writer at a time: BEGIN IMMEDIATE on SQLite, one advisory lock on
 stream's sequence gapless and a decision single, whichever of several workers takes it.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,6 +25,8 @@ _PRAGMAS = (
     "PRAGMA cache_size=-16000",
     "PRAGMA temp_store=MEMORY",
 )
+_TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+_TURNS_LOCK = threading.Lock()
 
 
 def connect(url: str, pool_size: int = 8) -> Engine:
@@ -46,8 +50,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """The one write transaction of the node: commits at the end, rolls back on any exception."""
-    with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
+    """The one write transaction of the node: commits at the end, rolls back on any exception.
+
+    Threads of this process queue on a lock of their own first: SQLite's own waiting is a poll with growing naps.
+    """
+    with _turn(engine), engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
         if not is_sqlite(engine):
             conn.execute(text(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})"))
         yield conn
@@ -73,6 +80,11 @@ def insert_new(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> No
     if rows:
         module = sqlite if conn.dialect.name == "sqlite" else postgresql
         conn.execute(module.insert(table).on_conflict_do_nothing(), rows)
+
+
+def _turn(engine: Engine) -> threading.Lock:
+    with _TURNS_LOCK:
+        return _TURNS.setdefault(engine, threading.Lock())
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
