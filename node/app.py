@@ -6,6 +6,7 @@ request, twice.
 
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TextIO
@@ -40,7 +41,10 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_c
 
 
 def create_app(ctx: Context, lifespan: Lifespan | None = None) -> FastAPI:
-    """The app that serves this node; `lifespan` starts and ends what runs beside it."""
+    """The app that serves this node; `lifespan` starts and ends what runs beside it.
+
+    Whoever stops the server sets `app.state.stopping` first, so that held requests come to an end.
+    """
     app = FastAPI(
         title="联动 Liandong",
         version=__version__,
@@ -53,6 +57,7 @@ def create_app(ctx: Context, lifespan: Lifespan | None = None) -> FastAPI:
     )
     app.state.ctx = ctx
     app.state.metrics = Metrics()
+    app.state.stopping = threading.Event()
     for router in ROUTERS:
         app.router.routes.extend(router.routes)
     app.add_middleware(BodyLimit, ctx=ctx)

@@ -1,0 +1,119 @@
+"""The OpenAPI document: what the framework knows of the routes, made complete with what this project adds to each.
+
+The framework does not know who may use a route, which problems it answers, or that a POST can be repeated. Problems
+follow from what a route is, by the same rules the code follows, so no route has to list them.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from node.api.problems import KINDS
+from node.api.strict import KEY_HEADER, VERB
+from node.domain.policy import PUBLIC, ROLES, TOPIC_VERBS, allowed
+from schemas.exchange import MEDIA_TYPE as EXCHANGE
+from schemas.problem import MEDIA_TYPE, Problem
+
+REF = "#/components/schemas/"
+_SUMMARY = "Operators' interface of one node"
+_FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
+_UNKEPT = frozenset({PUBLIC, "import", "exchange"})
+"""POSTs whose answer is not kept under an Idempotency-Key: each may be repeated as it is."""
+_FEDERATION = "/federation/"
+_KEY: dict[str, Any] = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Repeating a request with its key gives the first answer again and does nothing twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+}
+_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}},
+    **{key: {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}} for key in (429, 503, 507)},
+}
+
+Operation = dict[str, Any]
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The whole document."""
+    document = get_openapi(title=app.title, version=app.version, summary=_SUMMARY, routes=app.routes)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in _FRAMEWORKS_OWN:
+        schemas.pop(name, None)
+    schemas.update(_problem_schemas())
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    return document
+
+
+def _complete(path: str, method: str, operation: Operation) -> None:
+    verb, responses = operation.get(VERB, PUBLIC), operation["responses"]
+    if path.startswith(_FEDERATION):
+        operation.setdefault("requestBody", {"required": True, "content": {EXCHANGE: {}}})
+    if verb != PUBLIC:
+        operation["security"] = [{"bearer": []}]
+    if method == "post" and verb not in _UNKEPT:
+        operation.setdefault("parameters", []).append(_KEY)
+    if MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
+        responses.pop("422", None)
+    for status in sorted(_statuses(path, method, operation)):
+        responses.setdefault(str(status), _response(status, operation))
+
+
+def _statuses(path: str, method: str, operation: Operation) -> set[int]:
+    """Every problem status this operation can answer."""
+    verb, writes = operation.get(VERB, PUBLIC), method != "get"
+    named = {parameter["name"] for parameter in operation.get("parameters", [])}
+    found = {500, 503}
+    if verb != PUBLIC or "requestBody" in operation:
+        found.add(422)
+    if verb != PUBLIC:
+        found.add(401)
+        if not all(allowed(frozenset({role}), verb) for role in ROLES):
+            found.add(403)
+    if "{" in path:
+        found.add(404)
+    if "cursor" in named:
+        found.add(400)
+    if "requestBody" in operation:
+        found |= {400, 413}
+        found |= {403} if path.startswith(_FEDERATION) else {415}
+    if writes:
+        found.add(507)
+    if writes and verb not in (PUBLIC, "sign_out"):
+        found.add(409)
+    if path == "/api/v1/sessions" and writes:
+        found |= {401, 429}
+    return found
+
+
+def _response(status: int, operation: Operation) -> dict[str, Any]:
+    kinds = [kind for kind in KINDS.values() if kind.status == status and _can_meet(kind.name, operation)]
+    said: dict[str, Any] = {
+        "description": "; ".join(f"`{kind.name}` {kind.title}" for kind in kinds),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": REF + "Problem"}}},
+    }
+    return {**said, "headers": _HEADERS[status]} if status in _HEADERS else said
+
+
+def _can_meet(name: str, operation: Operation) -> bool:
+    """Whether the operation can answer with this problem of a status that several share."""
+    if name == "malformed":
+        return "requestBody" in operation
+    if name == "bad-cursor":
+        return "requestBody" not in operation
+    if KINDS[name].status in (409, 422):
+        return name in ("invalid", "healing") or operation.get(VERB) in TOPIC_VERBS - {"import"}
+    return True
+
+
+def _problem_schemas() -> dict[str, Any]:
+    _, found = models_json_schema([(Problem, "serialization")], ref_template=REF + "{model}")
+    schemas: dict[str, Any] = found["$defs"]
+    return schemas
