@@ -1,5 +1,6 @@
 """Open a topic: its first entry, its number, its text and who raised it as parts."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 from sqlalchemy import insert, select, update
@@ -33,8 +34,9 @@ def start(
     form: OpenForm,
     raised_at: datetime | None = None,
     above: tuple[Chain, bodies.Split] | None = None,
+    more: Sequence[PartRef] = (),
 ) -> TopicId:
-    """Write `opened` for a checked form; `above` is the chain it is split from, and which part."""
+    """Write `opened` for a checked form; `above` is the chain it is split from, and which part; `more` parts of it."""
     ancestors = batch.roster.ancestors(batch.me)
     arbitrates = bool(batch.roster.children(batch.me)) or not ancestors
     body = bodies.Opened(
@@ -53,7 +55,7 @@ def start(
         parent=above[1] if above else None,
         depth=above[0].depth + 1 if above else 0,
     )
-    opened = batch.entry(None, "opened", body, _parts(batch, form))
+    opened = batch.entry(None, "opened", body, [*_parts(batch, form), *more])
     batch.text_arrived(opened.id, form.text)
     return opened.id
 
