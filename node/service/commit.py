@@ -26,6 +26,7 @@ from node.store import topics as topic_rows
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, writing
 from node.store.links import Link
+from node.store.projections import entry_row, part_rows, registry_row, remark_row
 from node.store.tables import (
     audit,
     entries,
@@ -218,18 +219,7 @@ class Batch:
         self._check_new(before, statement, after)
         found.chain, found.topic, found.dirty = after, work(found.topic, entry, statement.id), True
         self._store(statement, source, after.topic)
-        term = entry.term
-        self._add(
-            "entries",
-            {
-                "id": statement.id,
-                "topic": after.topic,
-                "seq": entry.seq,
-                "term": f"{term.g}.{term.k}.{inc_text(term.i)}.{term.t}",
-                "kind": entry.kind,
-                "author": entry.author,
-            },
-        )
+        self._add("entries", entry_row(statement, after.topic))
         self._chains.setdefault(after.topic, []).append(statement.id)
         self._pass_on(before, after, statement.id, source)
         if entry.kind == "closed":
@@ -259,20 +249,17 @@ class Batch:
         if remark.kind == "declined" and self._accepted_by(remark):
             raise Held("equivocation", remark.entry)
         self._store(statement, source, remark.topic)
-        row = {"id": statement.id, "topic": remark.topic, "entry": remark.entry, "kind": remark.kind}
-        self._add("remarks", {**row, "author": remark.author, "at": self.now})
+        self._add("remarks", remark_row(statement, self.now))
         self._pass_on(found.chain, found.chain, statement.id, source)
         self._react(found, statement)
 
     def _apply_registry(self, statement: Statement, source: NodeCode | None) -> None:
-        entry = statement.payload
         roster = enrol(self.roster, statement)
         self.roster = roster
         self.flags = replace(self.flags, registry=self.flags.registry + 1)
         self.ctx.cache.pop(ROSTER, None)
         self._store(statement, source, None)
-        row = {"id": statement.id, "author": entry.author, "inc": inc_text(entry.inc)}
-        self._add("registry", {**row, "seq": entry.seq, "kind": entry.kind})
+        self._add("registry", registry_row(statement))
         for peer in sorted(roster.neighbours(self.me)):
             if peer != source:
                 self.enqueue(peer, statement.id)
@@ -413,9 +400,8 @@ class Batch:
             return
         row = {"id": statement.id, "raw": statement.raw, "typ": statement.typ, "author": statement.payload.author}
         self._add("statements", {**row, "at": self.now, "source": source})
-        for ref in statement.payload.parts:
-            values = {"name": ref.name, "digest": ref.digest, "size": ref.size, "media": ref.media, "share": ref.share}
-            self._add("part_refs", {"statement": statement.id, "topic": topic, **values})
+        for ref, part_row in zip(statement.payload.parts, part_rows(statement, topic), strict=True):
+            self._add("part_refs", part_row)
             if source is not None and ref.share == "full":
                 want = {"peer": source, "digest": ref.digest, "size": ref.size, "salt": None, "got": 0}
                 self._add("wanted_parts", want)

@@ -54,12 +54,12 @@ class Surroundings:
 
 def store(conn: Connection, changed: list[Working], around: Surroundings) -> None:
     """Write changed topics and, where they changed, their areas."""
-    upsert(conn, topics, [_row(item, around) for item in changed])
+    upsert(conn, topics, [row_of(item, around) for item in changed])
     moved = [item for item in changed if item.topic and item.topic.areas != item.areas_stored]
     stored_before = [item.id for item in moved if item.areas_stored is not None]
     if stored_before:
         conn.execute(delete(topic_areas).where(topic_areas.c.topic.in_(stored_before)))
-    rows = [row for item in moved if item.topic for row in _area_rows(item.id, item.topic.areas, around)]
+    rows = [row for item in moved if item.topic for row in area_rows(item.id, item.topic.areas, around)]
     if rows:
         conn.execute(insert(topic_areas), rows)
 
@@ -72,7 +72,7 @@ def status(chain: Chain, frozen: bool) -> str:
     return "offered" if chain.offer else "active"
 
 
-def _row(item: Working, around: Surroundings) -> dict[str, Any]:
+def row_of(item: Working, around: Surroundings) -> dict[str, Any]:
     chain, topic = item.chain, item.topic
     assert chain is not None and topic is not None  # noqa: S101 - only applied topics are stored
     offer = topic.offer
@@ -106,7 +106,7 @@ def _row(item: Working, around: Surroundings) -> dict[str, Any]:
     }
 
 
-def _area_rows(topic: TopicId, areas: tuple[str, ...], around: Surroundings) -> list[dict[str, Any]]:
+def area_rows(topic: TopicId, areas: tuple[str, ...], around: Surroundings) -> list[dict[str, Any]]:
     own = dict.fromkeys(areas, True)
     above = {code: False for area in areas for code in around.areas_above(area)}
     return [{"topic": topic, "area": code, "own": is_own} for code, is_own in {**above, **own}.items()]
