@@ -105,7 +105,7 @@ class EmptySheet(SheetError):
 
 
 class NoHeader(SheetError):
-    """No column was recognised; the first row has to name the columns."""
+    """No column holds the title; one of the first rows has to name the columns (标题, 内容, 时间 and so on)."""
 
 
 class UnknownFormat(SheetError):

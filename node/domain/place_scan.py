@@ -139,7 +139,6 @@ def _counts(need: Need, begins: bool, adjacent: bool, home: bool, ends: bool) ->
             return adjacent and ends
         case Need.SHORT:
             return begins and ends
-    return False
 
 
 def _begins(text: str, start: int) -> bool:
