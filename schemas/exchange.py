@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from schemas.ids import Count, Digest, Incarnation, NodeCode, Nonce, Tier
+from schemas.ids import Count, Digest, Incarnation, NodeCode, Nonce, Tier, Version
 from schemas.registry import Card, Url
 from schemas.statement import CHUNK_BYTES_MAX, PART_BYTES_MAX, Frozen
 
@@ -42,7 +42,7 @@ class Budget(Frozen):
 
 
 class DocumentHeader(Frozen):
-    v: Literal[1]
+    v: Version
     from_: Annotated[NodeCode, Field(alias="from")]
     to: NodeCode
     inc: Incarnation
@@ -87,7 +87,7 @@ class Pull(Frozen):
 class JoinRequest(Frozen):
     """What a child asks with; sealed as a statement of type `join` under the key it proves to hold."""
 
-    v: Literal[1]
+    v: Version
     parent: NodeCode
     secret: Nonce
     node: Card
@@ -97,7 +97,7 @@ class JoinRequest(Frozen):
 class Invitation(Frozen):
     """What the single-use token says: base64url of this object's JSON."""
 
-    v: Literal[1]
+    v: Version
     url: Url
     parent: NodeCode
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]

@@ -5,9 +5,10 @@ They are parsed once, where bytes enter the house, and never re-checked inside.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema, core_schema
 
 NodeCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 """Division code of a node, six digits."""
@@ -23,6 +24,8 @@ Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 COUNT_MAX = 2**53 - 1
 Count = Annotated[int, Field(strict=True, ge=0, le=COUNT_MAX)]
+Version = Annotated[int, Field(strict=True, ge=1, le=1)]
+"""The number 1; a plain literal would take `true` as well."""
 
 
 def _real_instant(value: str) -> str:
@@ -32,10 +35,22 @@ def _real_instant(value: str) -> str:
 
 Instant = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"),
+    StringConstraints(pattern=r"^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"),
     AfterValidator(_real_instant),
 ]
-"""RFC 3339 in UTC, for people: clocks decide nothing between nodes (R20)."""
+"""RFC 3339 in UTC, for people: clocks decide nothing between nodes (R20). Outside the years 1900 to 2999 some zone's or
+some database's arithmetic overflows."""
+
+
+def _array(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be an array")
+    return value
+
+
+def _only_array(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    """One spelling: a named tuple alone would be read from an object with its field names too."""
+    return core_schema.no_info_before_validator_function(_array, handler(source))
 
 
 class Incarnation(NamedTuple):
@@ -43,6 +58,10 @@ class Incarnation(NamedTuple):
 
     number: Count
     nonce: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return _only_array(source, handler)
 
 
 NO_INCARNATION = Incarnation(0, "")
@@ -56,6 +75,10 @@ class Term(NamedTuple):
     k: Count
     i: Incarnation
     t: Count
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return _only_array(source, handler)
 
 
 FIRST_TERM = Term(0, 0, NO_INCARNATION, 0)

@@ -11,7 +11,7 @@ PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 """32 bytes, base64url without padding."""
 Recipient = Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
 """An age X25519 recipient, as the common `age` tool takes it."""
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,200}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,192}$")]
 
 
 class Card(Frozen):

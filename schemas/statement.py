@@ -5,13 +5,15 @@ The payload bytes are the truth: signed, stored and sent as they are. Nothing he
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.ids import Count, Digest, Incarnation, Instant, NodeCode, Term
+from schemas.ids import Count, Digest, Incarnation, Instant, NodeCode, Term, Version
 
 VERSION: Literal[1] = 1
 PAYLOAD_BYTES_MAX = 60 * 1024
 DECLINED_BYTES_MAX = 4 * 1024
+DECLINED_STATEMENT_BYTES_MAX = 16 * 1024
+"""Of a whole `declined` with all its signatures: `resumed` embeds it and must stay within its own limit."""
 STATEMENT_BYTES_MAX = 96 * 1024
 JSON_DEPTH_MAX = 32
 SIGNATURES_MAX = 4
@@ -43,17 +45,23 @@ class PartRef(Frozen):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
     digest: Digest
     size: Annotated[int, Field(ge=0, le=PART_BYTES_MAX)]
-    media: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80}$")]
+    media: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,79}$")]
     share: Share
 
 
-Parts = Annotated[list[PartRef], Field(max_length=PARTS_MAX)]
+def _named_once(parts: list[PartRef]) -> list[PartRef]:
+    if len({part.name for part in parts}) != len(parts):
+        raise ValueError("two parts of one name")
+    return parts
+
+
+Parts = Annotated[list[PartRef], Field(max_length=PARTS_MAX), AfterValidator(_named_once)]
 
 
 class Header(Frozen):
     """What every statement of every kind says of itself."""
 
-    v: Literal[1]
+    v: Version
     author: NodeCode
     inc: Incarnation
     at: Instant

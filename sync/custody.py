@@ -150,11 +150,16 @@ def next_term(chain: Chain, kind: str, rank: int = 0, inc: Incarnation | None = 
 
 
 def _open(entry: Entry[Any], statement: Statement, roster: Roster) -> Chain:
-    if entry.kind != "opened":
+    if entry.kind != "opened" and entry.topic is not None:
         raise Deferred("gap", "chain unknown")
-    if (entry.topic, entry.prev, entry.seq, entry.term) != (None, None, 0, FIRST_TERM):
-        raise Held("wrong-position", "opened")
+    if not statement.known:
+        raise Held("unknown-kind", entry.kind)
+    if (entry.kind, entry.topic, entry.prev, entry.seq, entry.term) != ("opened", None, None, 0, FIRST_TERM):
+        raise Held("wrong-position", entry.kind)
+    _check_alive(entry, roster)
     body: entries.Opened = entry.body
+    if (body.parent is None) != (body.depth == 0):
+        raise Held("wrong-position", f"depth {body.depth}")
     keeper = {body.keeper} if body.keeper else set()
     return Chain(
         topic=statement.id,
@@ -170,6 +175,13 @@ def _open(entry: Entry[Any], statement: Statement, roster: Roster) -> Chain:
         stack=(entry.author,),
         participants=frozenset({entry.author, *keeper}),
     )
+
+
+def _check_alive(entry: Entry[Any], roster: Roster) -> None:
+    """The incarnation an entry is the first to name was granted to its author; a grant may still be on its way."""
+    member = roster.get(entry.author)
+    if member is None or entry.inc not in member.incs:
+        raise Deferred("unknown-key", f"{entry.author} {entry.inc.number}")
 
 
 def _check_position(chain: Chain, entry: Entry[Any]) -> None:
@@ -234,6 +246,7 @@ def _claim(chain: Chain, entry: Entry[Any], roster: Roster) -> Chain:
     member = roster.get(entry.author)
     if entry.author not in chain.arbiters or member is None:
         raise Held("not-an-arbiter", entry.author)
+    _check_alive(entry, roster)
     if entry.term != next_term(chain, "claimed", member.tier.rank, entry.inc):
         raise Held("wrong-term", "claimed")
     below = roster.is_below(chain.custodian, entry.author)

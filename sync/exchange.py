@@ -22,6 +22,7 @@ from schemas.exchange import (
     Verdict,
 )
 from schemas.ids import Digest
+from schemas.statement import STATEMENT_BYTES_MAX
 from sync.errors import BadDocument, Refused, SyncError
 from sync.keys import Keyring, Signer
 from sync.sealing import SEAL, Signed, open_seal, parse_object, seal
@@ -74,7 +75,7 @@ def compose(
 
 def read(raw: bytes, keyring: Keyring) -> Document:
     """Verify and read a document. Raises BadDocument; nothing of it may be used then."""
-    if len(raw) > DOCUMENT_BYTES_MAX:
+    if len(raw) > DOCUMENT_BYTES_MAX or raw.count(b"\n") > LINES_MAX + 2:
         raise BadDocument("too-large", f"{len(raw)} bytes")
     body, last = _cut_seal(raw)
     try:
@@ -97,6 +98,8 @@ def _cut_seal(raw: bytes) -> tuple[bytes, bytes]:
     if not raw.endswith(b"\n") or b"\n" not in raw[:-1]:
         raise BadDocument("malformed", "no header and seal")
     cut = raw.rindex(b"\n", 0, len(raw) - 1) + 1
+    if len(raw) - cut > STATEMENT_BYTES_MAX:
+        raise BadDocument("too-large", "seal")
     return raw[:cut], raw[cut:-1]
 
 
@@ -108,6 +111,8 @@ def _sealed(line: bytes) -> Signed:
 
 
 def _header(line: bytes) -> DocumentHeader:
+    if len(line) > LINE_BYTES_MAX:
+        raise BadDocument("too-large", "header")
     strict_json(line)
     try:
         return DocumentHeader.model_validate_json(line)
@@ -116,8 +121,6 @@ def _header(line: bytes) -> DocumentHeader:
 
 
 def _read_lines(header: DocumentHeader, lines: Sequence[bytes]) -> Document:
-    if len(lines) > LINES_MAX:
-        raise BadDocument("too-large", f"{len(lines)} lines")
     items: list[Item] = []
     loose: dict[type[BaseModel], list[Any]] = {Chunk: [], Verdict: [], Pull: []}
     unsequenced = False

@@ -11,7 +11,7 @@ from functools import cached_property
 from schemas.ids import Digest, Incarnation, KeyId, NodeCode, Tier
 from schemas.registry import Anchored, Card, Enrolled, Published
 from schemas.statement import RegistryEntry
-from sync.errors import Deferred, Held
+from sync.errors import BadKey, Deferred, Held, Refused
 from sync.keys import Key, Keyring, check_public_key, load_key, unb64
 from sync.sealing import Statement
 
@@ -112,8 +112,9 @@ def enrol(roster: Roster, statement: Statement) -> Roster:
     heads = {**roster.heads, (entry.author, entry.inc): RegistryHead(entry.seq, statement.id)}
     if isinstance(entry.body, Anchored):
         return replace(_anchor(roster, entry, entry.body, statement.id), heads=heads)
-    if entry.author not in roster.members:
-        raise Deferred("unknown-key", entry.author)
+    author = roster.members.get(entry.author)
+    if author is None or entry.inc not in author.incs:
+        raise Deferred("unknown-key", f"{entry.author} {entry.inc.number}")
     if isinstance(entry.body, Enrolled):
         return replace(_add_child(roster, entry.author, entry.body, statement.id), heads=heads)
     assert isinstance(entry.body, Published)  # noqa: S101 - BODIES holds these three
@@ -141,6 +142,7 @@ def _anchor(roster: Roster, entry: RegistryEntry[object], body: Anchored, id: Di
         raise Held("second-root", body.node.code)
     if body.node.code != entry.author or entry.inc != body.inc:
         raise Held("forged-author", body.node.code)
+    _check_first(body.inc, body.node.code)
     return replace(roster, members=_member(roster, body.node, None, body.inc, id), anchor=body.node.code)
 
 
@@ -149,15 +151,22 @@ def _add_child(roster: Roster, parent: NodeCode, body: Enrolled, id: Digest) -> 
         raise Held("code-taken", body.node.code)
     if body.node.tier.rank >= roster.members[parent].tier.rank:
         raise Held("wrong-tier", body.node.code)
-    if body.inc.number != 1:
-        raise Held("wrong-incarnation", body.node.code)
+    _check_first(body.inc, body.node.code)
     return replace(roster, members=_member(roster, body.node, parent, body.inc, id))
+
+
+def _check_first(inc: Incarnation, code: NodeCode) -> None:
+    if inc.number != 1 or not inc.nonce:
+        raise Held("wrong-incarnation", code)
 
 
 def _member(
     roster: Roster, card: Card, parent: NodeCode | None, inc: Incarnation, id: Digest
 ) -> dict[NodeCode, Member]:
-    raw = unb64(card.key)
+    try:
+        raw = unb64(card.key)
+    except Refused:
+        raise BadKey("bad-key", "not base64url") from None
     check_public_key(raw)
     key = load_key(card.code, raw)
     if any(other.key.kid == key.kid for other in roster.members.values()):

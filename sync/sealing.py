@@ -20,6 +20,7 @@ from schemas.exchange import JoinRequest
 from schemas.ids import Digest, KeyId, NodeCode
 from schemas.statement import (
     DECLINED_BYTES_MAX,
+    DECLINED_STATEMENT_BYTES_MAX,
     PAYLOAD_BYTES_MAX,
     SIGNATURES_MAX,
     STATEMENT_BYTES_MAX,
@@ -165,6 +166,8 @@ def open_statement(signed: Signed, keyring: Keyring) -> Statement:
     kind = payload.get("kind")
     if len(signed.payload) > _payload_max(kind):
         raise Refused("too-large", str(kind))
+    if kind == "declined" and len(signed.raw) > DECLINED_STATEMENT_BYTES_MAX:
+        raise Refused("too-large", "declined with its signatures")
     body = bodies.get(kind) if isinstance(kind, str) else None
     read = read_model(model[body or AnyBody], signed.payload)
     if read.author != node:
@@ -257,6 +260,8 @@ def _read_protected(protected: str) -> dict[str, str]:
     header = strict_json(unb64(protected))
     if set(header) != _HEADER_FIELDS or not all(isinstance(value, str) for value in header.values()):
         raise Refused("malformed", "protected header")
+    if header["alg"].lower() == "none":
+        raise Refused("malformed", "alg none")
     return header
 
 
