@@ -121,7 +121,7 @@ class Watch:
         if kind_of(error).status != 500:
             return None
         instance = f"urn:liandong:fault:{self.clock.token(8)}"
-        self.log.error("fault", instance=instance, error=type(error).__qualname__, at=_places(error))
+        self.log.error("fault", instance=instance, error=type(error).__qualname__, where=_places(error))
         return instance
 
 
