@@ -53,7 +53,7 @@ MASKED_TEXTS: dict[str, tuple[str, list[str], list[str], list[str], list[str]]] 
     "city and province are places too": ("西地省A市A3区", ["西地省", "A市", "A3区"], [], [], []),
     "words with 区 and 县 are no places": ("小区、社区、校区、县城、市区、开发区、县委、市政、区政府", [], [], [], []),
     "a road's name is doubtful": ("A市C5市中路积水", ["A市"], [], [], ["C5市"]),
-    "a road's name with a crossing is doubtful": ("木莲路C5市南路口", [], [], [], ["C5市"]),
+    "a road's name with a crossing is doubtful": ("杨柳路C5市南路口", [], [], [], ["C5市"]),
     "a numbered road is not the county's name": ("A7县东七路没有灯", ["A7县"], [], [], []),
     "a town called 路口 is not a road": ("A7县路口镇", ["A7县"], [], [], []),
     "street lights are not a road": ("A7县路灯", ["A7县"], [], [], []),
