@@ -47,11 +47,17 @@ POOLED_MIN = 8
 """Below this many statements a second thread costs more than it saves."""
 
 _HEADER_FIELDS = {"alg", "kid", "typ"}
-_MODELS: dict[str, tuple[type[Any], Mapping[str, type[Frozen]]]] = {
-    ENTRY: (Entry, entries.BODIES),
-    REMARK: (Remark, remark.BODIES),
-    REGISTRY: (RegistryEntry, registry.BODIES),
+_UNKNOWN = ""
+_TYPES: tuple[tuple[str, type[Any], Mapping[str, type[Frozen]]], ...] = (
+    (ENTRY, Entry, entries.BODIES),
+    (REMARK, Remark, remark.BODIES),
+    (REGISTRY, RegistryEntry, registry.BODIES),
+)
+_PAYLOADS: dict[str, dict[str, type[Any]]] = {
+    typ: {_UNKNOWN: payload[AnyBody], **{kind: payload[body] for kind, body in bodies.items()}}
+    for typ, payload, bodies in _TYPES
 }
+"""The payload model of every type and kind, made once: pydantic looks long for a generic's parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +110,7 @@ def author(payload: Mapping[str, Any], typ: str, signer: Signer, node: NodeCode)
     """Seal one's own payload and give it as a statement: as if opened, without verifying one's own signature."""
     raw = seal(payload, typ, signer)
     data = dumps(payload)
-    model, bodies = _MODELS[typ]
-    read = read_model(model[bodies[payload["kind"]]], data)
+    read = read_model(_PAYLOADS[typ][payload["kind"]], data)
     embedded = None
     if isinstance(read, Entry) and isinstance(read.body, entries.Resumed):
         embedded = _embedded(read.body, None)
@@ -160,20 +165,19 @@ def open_statement(signed: Signed, keyring: Keyring) -> Statement:
     """Verify, then read. Raises Refused, Held or Deferred; nothing of the payload is looked at before it verified."""
     node = verify(signed, keyring)
     payload = strict_json(signed.payload)
-    if signed.typ not in _MODELS:
+    if signed.typ not in _PAYLOADS:
         raise Held("unknown-type", signed.typ)
-    model, bodies = _MODELS[signed.typ]
-    kind = payload.get("kind")
+    models, kind = _PAYLOADS[signed.typ], payload.get("kind")
     if len(signed.payload) > _payload_max(kind):
         raise Refused("too-large", str(kind))
     if kind == "declined" and len(signed.raw) > DECLINED_STATEMENT_BYTES_MAX:
         raise Refused("too-large", "declined with its signatures")
-    body = bodies.get(kind) if isinstance(kind, str) else None
-    read = read_model(model[body or AnyBody], signed.payload)
+    known = isinstance(kind, str) and kind in models and kind != _UNKNOWN
+    read = read_model(models[kind if known else _UNKNOWN], signed.payload)
     if read.author != node:
         raise Held("forged-author", f"{read.author} signed by {node}")
-    embedded = _embedded(read.body, keyring) if body is entries.Resumed else None
-    return Statement(signed.id, signed.raw, signed.typ, node, read, body is not None, embedded)
+    embedded = _embedded(read.body, keyring) if isinstance(read.body, entries.Resumed) else None
+    return Statement(signed.id, signed.raw, signed.typ, node, read, known, embedded)
 
 
 def open_many(
@@ -224,8 +228,7 @@ def open_join(raw: bytes) -> JoinRequest:
 
 def read_unverified(signed: Signed) -> Any:
     """The payload of a stored statement without its verification, for showing it marked as such."""
-    model, _ = _MODELS[signed.typ]
-    return read_model(model[AnyBody], signed.payload)
+    return read_model(_PAYLOADS[signed.typ][_UNKNOWN], signed.payload)
 
 
 def read_model(model: type[Any], payload: bytes) -> Any:

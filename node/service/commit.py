@@ -98,15 +98,15 @@ class Batch:
     # ---- reading ------------------------------------------------------------------------------------------------
 
     def prefetch(self, ids: Iterable[TopicId]) -> None:
-        """Load many topics in one query."""
+        """Load many topics in one query; those that are not here get an empty working copy."""
         missing = [id for id in ids if id not in self._topics]
-        self._topics.update(topic_rows.load(self.conn, missing))
+        self._topics.update({id: Working(id) for id in missing} | topic_rows.load(self.conn, missing))
 
     def working(self, topic: TopicId) -> Working:
         """The topic's working copy; empty when it is not here."""
         if topic not in self._topics:
             self.prefetch([topic])
-        return self._topics.setdefault(topic, Working(topic))
+        return self._topics[topic]
 
     def held(self, topic: TopicId) -> Working:
         """The working copy of a topic this node takes part in. Raises NotFound."""

@@ -11,7 +11,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import QueuePool
 
 WRITE_LOCK = 0x11A2D026
@@ -68,8 +67,7 @@ def upsert(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, replacing those with the same primary key."""
     if not rows:
         return
-    module = sqlite if conn.dialect.name == "sqlite" else postgresql
-    statement = module.insert(table)
+    statement = _insert(conn)(table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
@@ -78,8 +76,18 @@ def upsert(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
 def insert_new(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, leaving those that are there already as they are."""
     if rows:
-        module = sqlite if conn.dialect.name == "sqlite" else postgresql
-        conn.execute(module.insert(table).on_conflict_do_nothing(), rows)
+        conn.execute(_insert(conn)(table).on_conflict_do_nothing(), rows)
+
+
+def _insert(conn: Connection) -> Any:
+    """The dialect's own `insert`, which knows ON CONFLICT; only the one in use is imported."""
+    if conn.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+
+        return insert
+    from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+    return insert_postgresql
 
 
 def _turn(engine: Engine) -> threading.Lock:
