@@ -24,8 +24,8 @@ from schemas.exchange import (
 from schemas.ids import Digest
 from schemas.statement import STATEMENT_BYTES_MAX
 from sync.errors import BadDocument, Refused, SyncError
-from sync.keys import Keyring, Signer
-from sync.sealing import SEAL, Signed, open_seal, parse_object, seal
+from sync.keys import Keyring, Signer, unb64
+from sync.sealing import SEAL, Signed, identity, open_seal, parse_object, seal
 from sync.strict import dumps, strict_json
 
 _LOOSE: dict[str, type[BaseModel]] = {"chunk": Chunk, "verdict": Verdict, "pull": Pull}
@@ -33,7 +33,8 @@ _LOOSE: dict[str, type[BaseModel]] = {"chunk": Chunk, "verdict": Verdict, "pull"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One statement line. `signed` is None where `problem` says why it is no statement; `id` is then of the line."""
+    """One statement line. `signed` is None where `problem` says why it is no statement; `id` is then what its payload
+    would give, or of the line."""
 
     id: Digest
     raw: bytes
@@ -151,8 +152,16 @@ def _item(outer: dict[str, Any], line: bytes) -> Item:
     try:
         signed = parse_object(outer, line)
     except Refused as error:
-        return Item(hashlib.sha256(line).hexdigest(), line, None, error)
+        return Item(_claimed_identity(outer, line), line, None, error)
     return Item(signed.id, line, signed)
+
+
+def _claimed_identity(outer: dict[str, Any], line: bytes) -> Digest:
+    """What the sender's stream hash counts it as, if its payload can be told; two versions may differ on the rest."""
+    try:
+        return identity(unb64(outer["payload"]))
+    except (Refused, AttributeError):
+        return identity(line)
 
 
 def _loose_line(outer: dict[str, Any], loose: dict[type[BaseModel], list[Any]]) -> None:
