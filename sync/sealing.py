@@ -172,12 +172,12 @@ def open_statement(signed: Signed, keyring: Keyring) -> Statement:
         raise Refused("too-large", str(kind))
     if kind == "declined" and len(signed.raw) > DECLINED_STATEMENT_BYTES_MAX:
         raise Refused("too-large", "declined with its signatures")
-    known = isinstance(kind, str) and kind in models and kind != _UNKNOWN
-    read = read_model(models[kind if known else _UNKNOWN], signed.payload)
+    shape = kind if isinstance(kind, str) and kind in models else _UNKNOWN
+    read = read_model(models[shape], signed.payload)
     if read.author != node:
         raise Held("forged-author", f"{read.author} signed by {node}")
     embedded = _embedded(read.body, keyring) if isinstance(read.body, entries.Resumed) else None
-    return Statement(signed.id, signed.raw, signed.typ, node, read, known, embedded)
+    return Statement(signed.id, signed.raw, signed.typ, node, read, shape != _UNKNOWN, embedded)
 
 
 def open_many(
