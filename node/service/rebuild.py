@@ -1,0 +1,96 @@
+"""Make every projection again from the statements and parts, in one transaction (`liandong verify --rebuild`).
+
+Statements, parts, streams, links and people's own tables stay as they are. A statement that does not verify is left
+out; verify names it afterwards.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from node.context import Context
+from node.service import fold
+from node.service.fold import Findings, Folding
+from node.service.lists import areas_above
+from node.service.roster import ROSTER
+from node.store import tables as t
+from node.store import topics as topic_rows
+from node.store.codec import inc_of
+from node.store.engine import writing
+from node.store.projections import entry_row, part_rows, registry_row, remark_row
+from node.store.topics import Surroundings
+from schemas.ids import Digest
+from sync.custody import Chain
+from sync.errors import SyncError
+from sync.sealing import ENTRY, REGISTRY, REMARK, Statement
+
+_PROJECTIONS = (t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry)
+
+
+def rebuild(ctx: Context) -> None:
+    """Nobody writes meanwhile; a crash or an error leaves everything as it was."""
+    findings = Findings()
+    with writing(ctx.engine) as conn:
+        for table in _PROJECTIONS:
+            conn.execute(delete(table))
+        roster, registered = fold.registry(conn, findings)
+        folding = Folding(conn, ctx.identity.code, roster, ctx.pool, findings)
+        rows = [registry_row(statement) for statement in registered]
+        refs = [row for statement in registered for row in part_rows(statement, None)]
+        _insert(conn, {t.registry: rows, t.part_refs: refs})
+        _insert_statements(folding)
+        around = surroundings(ctx, conn)
+        for some in fold.chains(folding):
+            found = [folded.working for folded in some if folded.working.chain is not None]
+            topic_rows.store(conn, found, around)
+    ctx.cache.pop(ROSTER, None)
+
+
+def surroundings(ctx: Context, conn: Connection) -> Surroundings:
+    """What the rows of topics depend on beside their chains, as this database state has it."""
+    rows = conn.execute(select(t.equivocations.c.author, t.equivocations.c.inc))
+    frozen = frozenset((row.author, inc_of(row.inc)) for row in rows)
+
+    def is_frozen(chain: Chain) -> bool:
+        return (chain.custodian, chain.inc) in frozen
+
+    return Surroundings(ctx.identity.code, ctx.clock.now(), is_frozen, areas_above(ctx, conn))
+
+
+def waiting(conn: Connection) -> set[Digest]:
+    """Statements that are stored and passed on but cannot be applied (yet): they have no projection."""
+    query = select(t.parked.c.statement).where(t.parked.c.relayed, t.parked.c.state.in_(("deferred", "held")))
+    return set(conn.execute(query).scalars())
+
+
+def _insert_statements(folding: Folding) -> None:
+    """The rows of entries, remarks and parts that each statement has for itself; chains are judged afterwards."""
+    unapplied = waiting(folding.conn)
+    query = select(*fold.stored(t.statements.c.id)).where(t.statements.c.typ != REGISTRY).order_by(t.statements.c.pos)
+    found = _in_order(folding, query)
+    while some := list(islice(found, fold.ROWS_AT_ONCE)):
+        rows: dict[Any, list[dict[str, Any]]] = {t.entries: [], t.remarks: [], t.part_refs: []}
+        for row, statement in some:
+            topic = statement.payload.topic or statement.id
+            rows[t.part_refs] += part_rows(statement, topic)
+            if statement.id in unapplied:
+                continue
+            if statement.typ == ENTRY:
+                rows[t.entries].append(entry_row(statement, topic))
+            elif statement.typ == REMARK:
+                rows[t.remarks].append(remark_row(statement, row.stored_at))
+        _insert(folding.conn, rows)
+
+
+def _in_order(folding: Folding, query: Any) -> Iterator[tuple[Any, Statement]]:
+    for row, result in fold.opened(folding, query):
+        if not isinstance(result, SyncError):
+            yield row, result
+
+
+def _insert(conn: Connection, rows: dict[Any, list[dict[str, Any]]]) -> None:
+    for table, some in rows.items():
+        if some:
+            conn.execute(insert(table), some)
