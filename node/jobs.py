@@ -20,6 +20,7 @@ from node.domain.refusals import NodeRunning
 from node.service import exchange, upkeep
 from node.service.receive import retry_parked
 from node.store.engine import JOB_LOCK, is_sqlite
+from node.store.health import LOCK_FILE
 from schemas.exchange import WAIT_S_MAX
 from schemas.ids import NodeCode
 from sync.delivery import retry_cap_s
@@ -29,7 +30,6 @@ EXPIRY_TICK_S = 2
 UPKEEP_TICK_S = 3600
 IDLE_POLL_S = 1.0
 """How often the push lane looks for work another process committed."""
-LOCK_FILE = "jobs.lock"
 
 log = structlog.get_logger("jobs")
 

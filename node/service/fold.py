@@ -104,7 +104,8 @@ def stored(*columns: Any) -> tuple[Any, ...]:
 
 def differs(expected: dict[str, Any], row: Row[Any], but: Collection[str] = ()) -> list[str]:
     """The columns in which a row is not as expected."""
-    return [name for name, value in expected.items() if name not in but and row._mapping[name] != value]
+    said = row._mapping
+    return [name for name, value in expected.items() if name not in but and said[name] != value]
 
 
 def chains(folding: Folding) -> Iterator[list[Folded]]:

@@ -7,7 +7,7 @@ HEAD = "0001"
 
 def upgrade(engine: Engine) -> None:
     """Run the migrations the database lacks, in one transaction each."""
-    if _current(engine) == HEAD:
+    if current(engine) == HEAD:
         return
     from alembic import command
     from alembic.config import Config
@@ -19,7 +19,8 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _current(engine: Engine) -> str | None:
+def current(engine: Engine) -> str | None:
+    """The revision of the tables; None where there are none."""
     with engine.connect() as conn:
         if not inspect(conn).has_table("alembic_version"):
             return None
