@@ -1,0 +1,194 @@
+"""The node as a process: one web server with its jobs beside it, or either alone.
+
+Stopping: the signal lets held requests end and the jobs finish the call they are in, both at once, so that a node is
+down within about two seconds. Nothing depends on that: a node killed at any moment goes on from its last commit.
+
+A node that has not joined the tree yet is served read-only; when it joins, by `liandong join` beside, the process
+takes up its new identity by itself.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import FastAPI
+
+from node.app import create_app, set_up_logging
+from node.clock import Clock
+from node.config import Settings
+from node.context import Context
+from node.domain.refusals import NodeRunning
+from node.jobs import Jobs, take_lock
+from node.service.identity import load, read_identity
+
+STOP_S = 2
+"""How long running requests may take to end."""
+KEEP_ALIVE_S = 75
+BACKLOG = 512
+JOIN_POLL_S = 1.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class _Process:
+    """What of a serving process outlives one taking-up of its identity."""
+
+    sock: socket.socket
+    settings: Settings
+    with_jobs: bool
+    say: Say
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set by a signal: end for good."""
+
+
+class _Server(uvicorn.Server):
+    """Ends quietly on a signal, and tells others at once."""
+
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._on_signal()
+
+
+def serve(settings: Settings, host: str | None, port: int | None, jobs: bool, say: Say) -> None:
+    """Serve the node of `settings` until a signal. Raises NoNode, NodeRunning, OSError."""
+    set_up_logging()
+    ctx = _start(settings, jobs)
+    address = _address(ctx.identity.url, host, port)
+    process = _Process(_listen(*address), settings, jobs, say)
+    say(_greeting(ctx, process.sock, jobs))
+    while True:
+        _serve_identity(process, ctx)
+        if process.ended.is_set():
+            return
+        ctx = load(settings, Clock())
+        say(f"{ctx.identity.code} 已入网 / has joined the tree")
+
+
+def work(settings: Settings, say: Say) -> None:
+    """Run the jobs of the node of `settings` until a signal. Raises NoNode, NodeRunning."""
+    set_up_logging()
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    ctx = _start(settings, True)
+    say(f"{ctx.identity.code} {ctx.identity.name}：后台任务 / jobs, pid {os.getpid()}")
+    while not ended.is_set():
+        jobs = Jobs(ctx)
+        jobs.start()
+        _wait_for_change(ctx, ended)
+        jobs.stop()
+        ctx = load(settings, Clock())
+
+
+def _start(settings: Settings, jobs: bool) -> Context:
+    """The context; the process that runs the jobs draws the instance, and only once it is sure to be the only one."""
+    ctx = load(settings, Clock())
+    if not jobs:
+        return ctx
+    lock = take_lock(ctx)
+    fresh = load(settings, Clock(), new_start=True)
+    lock.close()
+    return fresh
+
+
+def _serve_identity(process: _Process, ctx: Context) -> None:
+    """Serve one identity of the node: until a signal, or until the node has joined."""
+    jobs = Jobs(ctx) if process.with_jobs else None
+    stopper = threading.Thread(target=jobs.stop, name="stop-jobs", daemon=True) if jobs else None
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if jobs:
+            jobs.start()
+        yield
+        if stopper:
+            _begin(stopper)
+            stopper.join()
+
+    app = create_app(ctx, lifespan)
+
+    def stop() -> None:
+        app.state.stopping.set()
+        if stopper:
+            _begin(stopper)
+
+    def on_signal() -> None:
+        process.ended.set()
+        stop()
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        backlog=BACKLOG,
+    )
+    server = _Server(config, on_signal)
+    if ctx.identity.inc.number == 0:
+        threading.Thread(target=_end_when_joined, args=(ctx, server, stop, process.ended), daemon=True).start()
+    server.run(sockets=[process.sock.dup()])
+    if not server.started:
+        raise NodeRunning(str(process.settings.data))
+
+
+def _begin(thread: threading.Thread) -> None:
+    if thread.ident is None:
+        thread.start()
+
+
+def _end_when_joined(ctx: Context, server: uvicorn.Server, stop: Callable[[], None], ended: threading.Event) -> None:
+    _wait_for_change(ctx, ended)
+    stop()
+    server.should_exit = True
+
+
+def _wait_for_change(ctx: Context, ended: threading.Event) -> None:
+    """Until `ended`, or until this node, not enrolled so far, has joined."""
+    while not ended.wait(JOIN_POLL_S if ctx.identity.inc.number == 0 else None):
+        if read_identity(ctx.engine, ctx.settings.data).inc != ctx.identity.inc:
+            return
+
+
+def _address(url: str, host: str | None, port: int | None) -> tuple[str, int]:
+    parts = urlsplit(url)
+    default = 443 if parts.scheme == "https" else 80
+    return host or parts.hostname or "127.0.0.1", port if port is not None else parts.port or default
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind, proto)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
+    sock.listen(BACKLOG)
+    sock.set_inheritable(False)
+    return sock
+
+
+def _greeting(ctx: Context, sock: socket.socket, jobs: bool) -> str:
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    host, port = sock.getsockname()[:2]
+    kind = "" if jobs else "（不含后台任务 / without jobs）"
+    state = "" if ctx.identity.inc.number else "；尚未入网，只能查看 / not joined yet, read-only: liandong join TOKEN"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{ctx.identity.code} {ctx.identity.name} http://{shown}:{port} pid {os.getpid()}{kind}{state}"

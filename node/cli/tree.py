@@ -1,0 +1,115 @@
+"""Commands of the tree: invite at the parent, join at the child, over the network or by stick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from node.cli.options import Data, Database, TierOption
+from node.cli.terminal import commit, node, note, say
+
+ENROLMENT = ".enrolment"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("invite")(invite)
+    app.command("join")(join)
+    app.command("enrol")(enrol)
+
+
+def invite(
+    code: Annotated[str, typer.Argument(help="下级的六位代码 / The child's division code.")],
+    tier: TierOption,
+    name: Annotated[str, typer.Option(help="下级名称 / What the child is called.")],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """邀请下级入网：最后一行是一次性邀请码。Invite a child node; the last line is a single-use token.
+
+    \b
+    例 / Example:
+      liandong invite 620102 --tier county --name 城关区政协
+    邀请码请当面或经可靠渠道交付，不要公开 / Hand the token over privately: whoever has it can join as this node.
+    """
+    from pydantic import BaseModel
+
+    from node.service import joining
+    from node.service.commit import Batch
+    from schemas.ids import Tier
+
+    class Token(BaseModel):
+        token: str
+
+    if not (len(code) == 6 and code.isascii() and code.isdigit()):
+        raise typer.BadParameter("六位数字 / six digits", param_hint="CODE")
+    if not name.strip() or len(name) > 120:
+        raise typer.BadParameter("1 到 120 个字 / 1 to 120 characters", param_hint="--name")
+
+    def act(batch: Batch) -> Token:
+        return Token(token=joining.invite(batch, code, Tier(tier.value), name))
+
+    token = commit(node(data, database), "invite", act)["token"]
+    note(f"请在 {code} {name} 上运行 / Run there: liandong join TOKEN")
+    typer.echo(token)
+
+
+def join(
+    token: Annotated[str, typer.Argument(help="上级给的邀请码 / The parent's token.")],
+    request: Annotated[
+        Path | None,
+        typer.Option("--request", dir_okay=False, help="不联网：写出申请，带给上级 / Write the request to a file."),
+    ] = None,
+    enrolment: Annotated[
+        Path | None,
+        typer.Option("--enrolment", exists=True, dir_okay=False, help="不联网：读入上级的答复 / The parent's answer."),
+    ] = None,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """入网。Join the tree below the node that gave the token.
+
+    \b
+    联网 / Over the network:
+      liandong join TOKEN
+    用 U 盘 / By stick:
+      下级 child   liandong join TOKEN --request ask.json
+      上级 parent  liandong enrol ask.json --out answer.jsonl
+      下级 child   liandong join TOKEN --enrolment answer.jsonl
+    """
+    from node.service import joining
+
+    if request is not None and enrolment is not None:
+        raise typer.BadParameter("--request 和 --enrolment 只能用一个 / give one of the two")
+    ctx = node(data, database)
+    if request is not None:
+        request.write_bytes(joining.join_request(ctx, token))
+        say(f"已写出 {request}，请带到上级运行 / Carry it to the parent: liandong enrol {request.name}")
+        return
+    if enrolment is not None:
+        joining.finish_join(ctx, token, enrolment.read_bytes())
+    else:
+        joining.join(ctx, token)
+    parent = joining.read_token(token).parent
+    say(f"{ctx.identity.code} 已加入 {parent} / joined below {parent}")
+    say("接下来 / Next: liandong user add 姓名 --role clerk --role admin ; liandong serve")
+
+
+def enrol(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="下级的申请 / A child's request.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", dir_okay=False, help="答复写到哪里，缺省在旁边 / Where the answer goes.")
+    ] = None,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """接纳带来的入网申请，写出答复。Enrol the sender of a request that came by stick; writes the answer.
+
+    同一申请再来一次，得到同样的答复 / The same request again gives the same answer.
+    """
+    from node.service import joining
+
+    target = out or file.with_name(file.name + ENROLMENT)
+    answer = joining.enrol_child(node(data, database), file.read_bytes())
+    target.write_bytes(answer)
+    say("请把答复带回下级运行 / Carry the answer back: liandong join TOKEN --enrolment FILE")
+    say(str(target))
