@@ -17,6 +17,7 @@ from node.service import exchange, joining
 from node.service.commit import Batch, write
 from node.service.create import Plan, init_node
 from node.service.identity import load
+from node.service.perform import shown
 from node.service.receive import receive_request
 from node.store import tables as t
 from node.store.engine import reading
@@ -29,7 +30,7 @@ HOOK = Callable[[bytes], bytes | None]
 
 @dataclass
 class Wire:
-    """Stands for the HTTP client of a child: calls the parent's services. `on_request`/`on_reply` may change or drop."""
+    """Stands for a child's HTTP client: calls the parent's services. `on_request`, `on_reply` may change or drop."""
 
     parent: Context
     on_request: HOOK = field(default=lambda raw: raw)
@@ -97,7 +98,7 @@ def settle(links: list[exchange.Lane], children: list[Context], rounds: int = 30
 def do(ctx: Context, act: Callable[..., Any], *args: Any) -> Any:
     """One command on a node; gives its view."""
     with write(ctx) as batch:
-        return act(batch, *args)
+        return shown(batch, act(batch, *args))
 
 
 def refused(ctx: Context, act: Callable[..., Any], *args: Any) -> type[Refusal] | type[DomainError]:

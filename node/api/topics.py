@@ -28,10 +28,11 @@ from schemas.api import (
     TopicQuery,
     TopicView,
 )
+from schemas.ids import TopicId
 
 router = APIRouter(prefix="/api/v1/topics", route_class=StrictRoute, tags=["topics"])
 
-Act = Callable[[Batch, str, Any], TopicView]
+Act = Callable[[Batch, TopicId, Any], TopicId]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from node.clock import instant
 from node.context import Context
 from node.domain.refusals import Healing, NotFound, StorageFull
 from node.domain.topic import recall_sent, work
-from node.service.lists import LISTS, areas_above
+from node.service.lists import LISTS, Lists, areas_above, in_force
 from node.service.roster import ROSTER, Flags, current, read_flags
 from node.store import links as link_rows
 from node.store import topics as topic_rows
@@ -51,6 +51,9 @@ from sync.errors import Deferred, Held
 from sync.roster import enrol
 from sync.sealing import ENTRY, REGISTRY, REMARK, Statement, author
 from sync.strict import strict_json
+
+_KNOWN = select(statements.c.id).where(statements.c.id.in_(bindparam("ids", expanding=True)))
+_DECLINES = select(remarks.c.id).where(remarks.c.entry == bindparam("offer"), remarks.c.kind == "declined")
 
 
 @contextmanager
@@ -94,6 +97,7 @@ class Batch:
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self._relayed: set[Digest] = set()
         self._addressed: set[NodeCode] = set()
+        self._lists: Lists | None = None
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -129,9 +133,15 @@ class Batch:
         wanted = list(ids)
         found = {id for id in wanted if id in self.fresh}
         for start in range(0, len(wanted), 500):
-            query = select(statements.c.id).where(statements.c.id.in_(wanted[start : start + 500]))
-            found.update(self.conn.execute(query).scalars())
+            found.update(self.conn.execute(_KNOWN, {"ids": wanted[start : start + 500]}).scalars())
         return found
+
+    @property
+    def lists(self) -> Lists:
+        """The code lists in force, looked up once a transaction."""
+        if self._lists is None:
+            self._lists = in_force(self.ctx, self.conn)
+        return self._lists
 
     def frozen(self, chain: Chain) -> bool:
         return (chain.custodian, chain.inc) in self._frozen
@@ -350,7 +360,7 @@ class Batch:
         self.flush_rows()
         changed = [found for found in self._topics.values() if found.dirty]
         if changed:
-            around = Surroundings(self.me, self.now, self.frozen, areas_above(self.ctx, self.conn))
+            around = Surroundings(self.me, self.now, self.frozen, areas_above(self.lists))
             topic_rows.store(self.conn, changed, around)
             for found in changed:
                 found.dirty = False
@@ -420,8 +430,7 @@ class Batch:
         fresh = (item.payload for item in self.fresh.values() if item.typ == REMARK)
         if any((said.kind, said.entry) == ("declined", offer) for said in fresh):
             return True
-        query = select(remarks.c.id).where(remarks.c.entry == offer, remarks.c.kind == "declined")
-        return self.conn.execute(query).first() is not None
+        return self.conn.execute(_DECLINES, {"offer": offer}).first() is not None
 
     def _accepted_by(self, declined: Remark[Any]) -> bool:
         """Whether the author of this decline has accepted the same offer."""

@@ -6,12 +6,12 @@ from node.service.commit import Batch
 from node.service.verb import custody_rules, done
 from schemas import entry as bodies
 from schemas import remark as beside
-from schemas.api import AcceptForm, DeclineForm, RecallForm, TopicView
+from schemas.api import AcceptForm, DeclineForm, RecallForm
 from schemas.ids import TopicId
 from sync.custody import OpenOffer
 
 
-def accept(batch: Batch, topic: TopicId, form: AcceptForm) -> TopicView:
+def accept(batch: Batch, topic: TopicId, form: AcceptForm) -> TopicId:
     """Raises NotFound, NotOfferedHere, AlreadyDecided."""
     offer = offered_here(batch, topic)
     with custody_rules():
@@ -19,7 +19,7 @@ def accept(batch: Batch, topic: TopicId, form: AcceptForm) -> TopicView:
     return done(batch, topic, "accept")
 
 
-def decline(batch: Batch, topic: TopicId, form: DeclineForm) -> TopicView:
+def decline(batch: Batch, topic: TopicId, form: DeclineForm) -> TopicId:
     """Raises NotFound, NotOfferedHere, AlreadyDecided. The topic goes on at the offerer once it has heard."""
     offer = offered_here(batch, topic)
     with custody_rules():
@@ -27,7 +27,7 @@ def decline(batch: Batch, topic: TopicId, form: DeclineForm) -> TopicView:
     return done(batch, topic, "decline")
 
 
-def recall(batch: Batch, topic: TopicId, form: RecallForm) -> TopicView:
+def recall(batch: Batch, topic: TopicId, form: RecallForm) -> TopicId:
     """Ask for an open offer of this node back. Raises NotFound, NotTheWriter, AlreadyDecided."""
     found = batch.held(topic)
     chain, work = found.chain, found.topic

@@ -5,13 +5,13 @@ from node.domain.routing import Act
 from node.service.commit import Batch
 from node.service.routing import at, weighed
 from node.service.verb import custody_rules, done, working_on
-from schemas.api import DelegateForm, TopicView
+from schemas.api import DelegateForm
 from schemas.entry import Offered
 from schemas.ids import NodeCode, TopicId
 from sync.roster import Member
 
 
-def delegate(batch: Batch, topic: TopicId, form: DelegateForm) -> TopicView:
+def delegate(batch: Batch, topic: TopicId, form: DelegateForm) -> TopicId:
     """Raises NotFound, NotTheWriter, OfferOpen, NotADescendant, ChildrenOpen, OverrideReasonMissing."""
     found = working_on(batch, topic)
     member = descendant(batch, form.to)

@@ -5,12 +5,12 @@ from node.domain.routing import Act
 from node.service.commit import Batch
 from node.service.routing import at, weighed
 from node.service.verb import custody_rules, done, working_on
-from schemas.api import EscalateForm, TopicView
+from schemas.api import EscalateForm
 from schemas.entry import Offered
 from schemas.ids import TopicId
 
 
-def escalate(batch: Batch, topic: TopicId, form: EscalateForm) -> TopicView:
+def escalate(batch: Batch, topic: TopicId, form: EscalateForm) -> TopicId:
     """Raises NotFound, NotTheWriter, OfferOpen, NotTheParent, ChildrenOpen, OverrideReasonMissing."""
     found = working_on(batch, topic)
     parent = batch.roster.get(batch.roster.parent(batch.me) or "")

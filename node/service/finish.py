@@ -5,11 +5,11 @@ from node.domain.topic import check_close
 from node.service.commit import Batch
 from node.service.verb import custody_rules, done, holding, working_on
 from schemas import entry as bodies
-from schemas.api import CloseForm, ReasonForm, TopicView
+from schemas.api import CloseForm, ReasonForm
 from schemas.ids import TopicId
 
 
-def close(batch: Batch, topic: TopicId, form: CloseForm) -> TopicView:
+def close(batch: Batch, topic: TopicId, form: CloseForm) -> TopicId:
     """Raises CloseAtOrigin, ChildrenOpen, StepOrder (no feedback or no result yet), NotTheWriter, OfferOpen."""
     found = working_on(batch, topic)
     chain, work = found.chain, found.topic
@@ -27,7 +27,7 @@ def close(batch: Batch, topic: TopicId, form: CloseForm) -> TopicView:
     return done(batch, topic, "close")
 
 
-def reopen(batch: Batch, topic: TopicId, form: ReasonForm) -> TopicView:
+def reopen(batch: Batch, topic: TopicId, form: ReasonForm) -> TopicId:
     """Raises CloseAtOrigin elsewhere, NotTheWriter unless the topic is closed."""
     chain = batch.held(topic).chain
     assert chain is not None  # noqa: S101 - held() found it

@@ -14,7 +14,6 @@ from node.context import Context
 from node.domain.refusals import BadToken, Invalid
 from node.service.commit import Batch, write
 from node.service.create import card_of, enliven, record_grant, settle_guard
-from node.service.lists import in_force
 from node.service.roster import open_anchor
 from node.store import links as link_rows
 from node.store import tables as t
@@ -188,7 +187,7 @@ def _check_invited(batch: Batch, code: NodeCode, tier: Tier) -> None:
         raise Invalid("tier", f"{tier} is not below {batch.ctx.identity.tier}")
     if code in batch.roster.members:
         raise Invalid("code", f"{code} is enrolled already")
-    tree = in_force(batch.ctx, batch.conn).tree
+    tree = batch.lists.tree
     if code in tree and batch.me in tree and not tree.is_within(code, batch.me):
         raise Invalid("code", f"{code} does not lie within {batch.me}")
     batch.check_live()

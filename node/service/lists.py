@@ -43,9 +43,9 @@ def in_force(ctx: Context, conn: Connection) -> Lists:
     return lists
 
 
-def areas_above(ctx: Context, conn: Connection) -> Callable[[str], tuple[str, ...]]:
+def areas_above(lists: Lists) -> Callable[[str], tuple[str, ...]]:
     """A function that gives the codes of the divisions above an area; none for an area no table knows."""
-    tree = in_force(ctx, conn).tree
+    tree = lists.tree
 
     def above(code: str) -> tuple[str, ...]:
         return tuple(division.code for division in tree.ancestors(code)) if tree.resolve_area(code) else ()

@@ -7,12 +7,11 @@ from sqlalchemy import insert, select, update
 
 from node.domain.refusals import Invalid
 from node.service.commit import Batch
-from node.service.lists import in_force
 from node.service.routing import at
 from node.service.verb import done
 from node.store.tables import numbers
 from schemas import entry as bodies
-from schemas.api import OpenForm, Submitter, TopicView
+from schemas.api import OpenForm, Submitter
 from schemas.ids import TopicId
 from schemas.statement import PartRef
 from sync.custody import Chain
@@ -22,7 +21,7 @@ DEFAULT_KIND = "matter"
 CHINA = timezone(timedelta(hours=8))
 
 
-def open_topic(batch: Batch, form: OpenForm) -> TopicView:
+def open_topic(batch: Batch, form: OpenForm) -> TopicId:
     """A new topic of this node. Raises Invalid for an area or category no list knows."""
     check_areas(batch, form.areas)
     check_category(batch, form.category)
@@ -61,14 +60,14 @@ def start(
 
 
 def check_areas(batch: Batch, areas: list[str]) -> None:
-    tree = in_force(batch.ctx, batch.conn).tree
+    tree = batch.lists.tree
     for code in areas:
         if tree.resolve_area(code) is None:
             raise Invalid("areas", f"{code} is in no table of divisions")
 
 
 def check_category(batch: Batch, category: str | None) -> None:
-    if category is not None and not in_force(batch.ctx, batch.conn).categories.known(category):
+    if category is not None and not batch.lists.categories.known(category):
         raise Invalid("category", f"{category} is not in the classification")
 
 

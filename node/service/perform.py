@@ -14,7 +14,9 @@ from node.context import Context
 from node.domain.policy import allowed
 from node.domain.refusals import IdempotencyKeyReused, NotAllowed
 from node.service.commit import Batch, write
+from node.service.views import topic_view
 from node.store.tables import idempotency
+from schemas.ids import TopicId
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,11 @@ class Answer:
     body: bytes
 
 
-def perform(ctx: Context, command: Command, act: Callable[[Batch], BaseModel]) -> Answer:
-    """Do `act` for `command` once. Raises NotAllowed, IdempotencyKeyReused, and whatever `act` refuses with."""
+def perform(ctx: Context, command: Command, act: Callable[[Batch], BaseModel | TopicId]) -> Answer:
+    """Do `act` for `command` once; it gives its view, or the topic that is to be shown.
+
+    Raises NotAllowed, IdempotencyKeyReused, and whatever `act` refuses with.
+    """
     if not allowed(command.actor.roles, command.verb):
         raise NotAllowed(command.verb)
     with write(ctx) as batch:
@@ -55,10 +60,18 @@ def perform(ctx: Context, command: Command, act: Callable[[Batch], BaseModel]) -
         if known is not None:
             return known
         batch.actor = command.actor.name
-        view = act(batch)
+        view = shown(batch, act(batch))
         answer = Answer(command.status, view.model_dump_json(by_alias=True).encode())
         _remember(batch, command, answer)
     return answer
+
+
+def shown(batch: Batch, result: BaseModel | TopicId) -> BaseModel:
+    """The view of what a use case gave: a topic as this transaction leaves it."""
+    if not isinstance(result, str):
+        return result
+    batch.flush()
+    return topic_view(batch.ctx, batch.conn, result, batch.roster)
 
 
 def _remembered(batch: Batch, command: Command) -> Answer | None:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from node.domain.errors import DomainError
 from node.domain.refusals import Invalid
 from node.service.commit import Batch
-from node.service.lists import LISTS, add_version, check, in_force, last_version
+from node.service.lists import LISTS, add_version, check, last_version
 from node.store import tables as t
 from schemas.ids import Digest
 from schemas.registry import Published
@@ -19,7 +19,7 @@ ListName = Literal["powers", "categories", "divisions"]
 
 def publish(batch: Batch, name: ListName, content: bytes) -> int:
     """Take a checked list into force here and send it down; the version it got. Raises the list's typed error."""
-    check(name, content, in_force(batch.ctx, batch.conn).categories)
+    check(name, content, batch.lists.categories)
     version = last_version(batch.conn, name, batch.me) + 1
     ref = batch.part("content", content, "text/csv", "full")
     statement = batch.register("published", Published(list=name, version=version), [ref])
@@ -51,7 +51,7 @@ def list_arrived(batch: Batch, statement: Digest, digest: Digest, content: bytes
     if author not in batch.roster.ancestors(batch.me):
         return
     try:
-        check(name, content, in_force(batch.ctx, batch.conn).categories)
+        check(name, content, batch.lists.categories)
     except DomainError as error:
         batch.audit("list-unusable", None, "alarm", list=name, version=version, why=str(error))
         return

@@ -4,11 +4,11 @@ from node.domain.refusals import Invalid, NotFound
 from node.service.commit import Batch
 from node.service.verb import custody_rules, done
 from schemas import remark as beside
-from schemas.api import RemarkForm, TopicView
+from schemas.api import RemarkForm
 from schemas.ids import TopicId
 
 
-def remark(batch: Batch, topic: TopicId, form: RemarkForm) -> TopicView:
+def remark(batch: Batch, topic: TopicId, form: RemarkForm) -> TopicId:
     """About `entry`, by default the head. Raises NotFound, Invalid."""
     chain = batch.held(topic).chain
     assert chain is not None  # noqa: S101 - held() found it

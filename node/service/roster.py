@@ -16,6 +16,12 @@ from sync.strict import strict_json
 
 ROSTER = "roster"
 
+_FLAGS = select(
+    select(func.count()).select_from(registry).scalar_subquery(),
+    select(func.count()).select_from(equivocations).scalar_subquery(),
+    select(func.count()).select_from(parked).where(parked.c.state == "deferred").scalar_subquery(),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Flags:
@@ -27,13 +33,7 @@ class Flags:
 
 
 def read_flags(conn: Connection) -> Flags:
-    row = conn.execute(
-        select(
-            select(func.count()).select_from(registry).scalar_subquery(),
-            select(func.count()).select_from(equivocations).scalar_subquery(),
-            select(func.count()).select_from(parked).where(parked.c.state == "deferred").scalar_subquery(),
-        )
-    ).one()
+    row = conn.execute(_FLAGS).one()
     return Flags(*row)
 
 

@@ -6,7 +6,6 @@ from node.clock import instant
 from node.domain.refusals import OverrideReasonMissing
 from node.domain.routing import Act, Suggestion, override_needed, suggest
 from node.service.commit import Batch
-from node.service.lists import in_force
 from node.store.topics import Working
 from schemas.entry import Suggested
 from schemas.ids import Tier
@@ -15,7 +14,7 @@ from schemas.ids import Tier
 def suggestion(batch: Batch, found: Working) -> Suggestion:
     """What the routing says of this topic's areas and category."""
     assert found.topic is not None  # noqa: S101 - a held topic has its work state
-    lists = in_force(batch.ctx, batch.conn)
+    lists = batch.lists
     enrolled = batch.roster.members.keys()
     return suggest(found.topic.areas, found.topic.category, lists.tree, lists.catalogue, batch.me, enrolled)
 

@@ -5,18 +5,17 @@ from sqlalchemy import select
 from node.domain.refusals import Invalid, NotFound
 from node.service.commit import Batch
 from node.service.delegate import descendant
-from node.service.lists import in_force
 from node.service.open import start
 from node.service.routing import at
 from node.service.verb import custody_rules, done, working_on
 from node.store.tables import topics
 from node.store.topics import Working
 from schemas import entry as bodies
-from schemas.api import DetachForm, OpenForm, SplitForm, SplitPart, TopicView
+from schemas.api import DetachForm, OpenForm, SplitForm, SplitPart
 from schemas.ids import Digest, TopicId
 
 
-def split(batch: Batch, topic: TopicId, form: SplitForm) -> TopicView:
+def split(batch: Batch, topic: TopicId, form: SplitForm) -> TopicId:
     """Open one topic for each part and offer it to the named node, all or none. Raises NotADescendant, Invalid."""
     found = working_on(batch, topic)
     members = [descendant(batch, part.to) for part in form.parts]
@@ -36,7 +35,7 @@ def split(batch: Batch, topic: TopicId, form: SplitForm) -> TopicView:
     return done(batch, topic, "split")
 
 
-def detach(batch: Batch, topic: TopicId, form: DetachForm) -> TopicView:
+def detach(batch: Batch, topic: TopicId, form: DetachForm) -> TopicId:
     """Stop waiting for a split-off topic, which goes on by itself. Raises NotFound, Invalid."""
     working_on(batch, topic)
     child = batch.held(form.topic)
@@ -61,7 +60,7 @@ def children(batch: Batch, split_entries: list[Digest]) -> list[TopicId]:
 
 def _open_part(batch: Batch, found: Working, part: SplitPart, above: bodies.Split) -> TopicId:
     assert found.topic is not None and found.chain is not None  # noqa: S101 - working_on found it
-    tree = in_force(batch.ctx, batch.conn).tree
+    tree = batch.lists.tree
     within = [area for area in found.topic.areas if tree.resolve_area(area) and tree.is_within(area, part.to)]
     text = part.instruction if found.text is None else f"{part.instruction}\n\n{found.text}"
     form = OpenForm(

@@ -15,9 +15,7 @@ from node.domain.refusals import (
     Refusal,
 )
 from node.service.commit import Batch
-from node.service.views import topic_view
 from node.store.topics import Working
-from schemas.api import TopicView
 from schemas.ids import TopicId
 from sync.errors import Held
 
@@ -67,8 +65,7 @@ def custody_rules() -> Iterator[None]:
         raise _REFUSALS.get(error.code, NotTheWriter)(error.detail) from error
 
 
-def done(batch: Batch, topic: TopicId, verb: str) -> TopicView:
-    """One audit row, and the topic as it now is."""
+def done(batch: Batch, topic: TopicId, verb: str) -> TopicId:
+    """One audit row; the topic is what the caller answers with."""
     batch.audit(verb, topic)
-    batch.flush()
-    return topic_view(batch.ctx, batch.conn, topic)
+    return topic

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, exists, select
 
 from node.clock import parse_instant
 from node.context import Context
 from node.domain.refusals import NotFound
 from node.domain.topic import Topic
 from node.service import roster as rosters
-from node.store import links as link_rows
 from node.store import tables as t
 from node.store.codec import load_chain, load_topic
 from schemas.api import (
@@ -23,33 +22,51 @@ from schemas.api import (
     TopicView,
     TrailView,
 )
-from schemas.ids import Digest, NodeCode, TopicId
+from schemas.ids import Digest, TopicId
+from sync.custody import Chain
 from sync.errors import SyncError
 from sync.roster import Roster
 from sync.sealing import open_statement, parse, read_unverified
 
+_TOPIC = select(t.topics).where(t.topics.c.id == bindparam("id"), t.topics.c.mine)
+_DURABILITY = select(
+    t.statements.c.id,
+    t.statements.c.source.is_(None)
+    & ~exists().where(
+        t.outbox.c.statement == t.statements.c.id,
+        t.links.c.peer == t.outbox.c.peer,
+        t.outbox.c.seq <= t.links.c.acked_seq,
+    ),
+).where(t.statements.c.id.in_(bindparam("ids", expanding=True)))
 
-def topic_view(ctx: Context, conn: Connection, id: TopicId) -> TopicView:
+
+def topic_view(ctx: Context, conn: Connection, id: TopicId, roster: Roster | None = None) -> TopicView:
     """A topic this node takes part in, inside an open transaction. Raises NotFound."""
-    row = conn.execute(select(t.topics).where(t.topics.c.id == id, t.topics.c.mine)).first()
+    row = conn.execute(_TOPIC, {"id": id}).first()
     if row is None:
         raise NotFound(id)
-    return topic_views(ctx, conn, [row])[0]
+    return topic_views(ctx, conn, [row], roster)[0]
 
 
-def topic_views(ctx: Context, conn: Connection, rows: Sequence[Row[Any]]) -> list[TopicView]:
+def topic_views(
+    ctx: Context, conn: Connection, rows: Sequence[Row[Any]], roster: Roster | None = None
+) -> list[TopicView]:
     """Rows of `topics`, each with what stands in other tables: durability, parent, children."""
-    roster = rosters.current(ctx, conn)
-    durable = _durability(conn, ctx.identity.code, [row.head for row in rows])
+    roster = roster or rosters.current(ctx, conn)
+    durable = _durability(conn, [row.head for row in rows])
     parents = _parents(conn, rows)
-    children = _children(conn, [row.id for row in rows])
-    return [_topic_view(row, roster, durable[row.head], parents.get(row.id), children.get(row.id, [])) for row in rows]
+    states = [(row, load_chain(row.custody)) for row in rows]
+    children = _children(conn, [row.id for row, chain in states if chain.children])
+    return [
+        _topic_view(row, chain, roster, durable[row.head], parents.get(row.id), children.get(row.id, []))
+        for row, chain in states
+    ]
 
 
 def entry_views(ctx: Context, conn: Connection, rows: Sequence[Any]) -> list[EntryView]:
     """Rows of (id, raw); every signature is verified again."""
     roster = rosters.current(ctx, conn)
-    durable = _durability(conn, ctx.identity.code, [row.id for row in rows])
+    durable = _durability(conn, [row.id for row in rows])
     states = _part_views(conn, [row.id for row in rows])
     views = []
     for row in rows:
@@ -76,7 +93,7 @@ def entry_views(ctx: Context, conn: Connection, rows: Sequence[Any]) -> list[Ent
 def remark_views(ctx: Context, conn: Connection, rows: Sequence[Any]) -> list[RemarkView]:
     """Rows of (id, raw, ...), as `entry_views`."""
     roster = rosters.current(ctx, conn)
-    durable = _durability(conn, ctx.identity.code, [row.id for row in rows])
+    durable = _durability(conn, [row.id for row in rows])
     views = []
     for row in rows:
         said, verified = _open(row.raw, roster)
@@ -97,9 +114,9 @@ def remark_views(ctx: Context, conn: Connection, rows: Sequence[Any]) -> list[Re
 
 
 def _topic_view(
-    row: Row[Any], roster: Roster, durability: Any, parent: TopicId | None, children: list[TopicId]
+    row: Row[Any], chain: Chain, roster: Roster, durability: Any, parent: TopicId | None, children: list[TopicId]
 ) -> TopicView:
-    chain, work = load_chain(row.custody), load_topic(row.work)
+    work = load_topic(row.work)
     return TopicView(
         id=row.id,
         number=work.number,
@@ -184,13 +201,10 @@ def _body(body: Any) -> dict[str, Any]:
     return found
 
 
-def _durability(conn: Connection, me: NodeCode, ids: Iterable[Digest]) -> dict[Digest, Durability]:
+def _durability(conn: Connection, ids: Iterable[Digest]) -> dict[Digest, Durability]:
     """What came from a peer, and what a peer acknowledged, is `received`; the rest is `local`."""
-    wanted = list(ids)
-    query = select(t.statements.c.id).where(t.statements.c.id.in_(wanted), t.statements.c.source.is_(None))
-    own = set(conn.execute(query).scalars())
-    safe = link_rows.received_by_a_peer(conn, own) if own else set()
-    return {id: "local" if id in own and id not in safe else "received" for id in wanted}
+    rows = conn.execute(_DURABILITY, {"ids": list(ids)})
+    return {id: "local" if only_here else "received" for id, only_here in rows}
 
 
 def _parents(conn: Connection, rows: Sequence[Row[Any]]) -> dict[TopicId, TopicId]:
@@ -203,6 +217,8 @@ def _parents(conn: Connection, rows: Sequence[Row[Any]]) -> dict[TopicId, TopicI
 
 
 def _children(conn: Connection, ids: Sequence[TopicId]) -> dict[TopicId, list[TopicId]]:
+    if not ids:
+        return {}
     query = (
         select(t.entries.c.topic, t.topics.c.id)
         .join(t.topics, t.topics.c.parent_entry == t.entries.c.id)

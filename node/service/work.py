@@ -7,11 +7,11 @@ from node.service.open import check_areas, check_category
 from node.service.routing import weighed
 from node.service.verb import custody_rules, done, working_on
 from schemas import entry as bodies
-from schemas.api import AmendForm, NoteForm, ResultForm, StepForm, TopicView
+from schemas.api import AmendForm, NoteForm, ResultForm, StepForm
 from schemas.ids import TopicId
 
 
-def step(batch: Batch, topic: TopicId, form: StepForm) -> TopicView:
+def step(batch: Batch, topic: TopicId, form: StepForm) -> TopicId:
     """Complete the next of the six steps. Raises StepOrder, OverrideReasonMissing (deciding below the right tier)."""
     found = working_on(batch, topic)
     assert found.topic is not None  # noqa: S101 - working_on found it
@@ -25,14 +25,14 @@ def step(batch: Batch, topic: TopicId, form: StepForm) -> TopicView:
     return done(batch, topic, "step")
 
 
-def note(batch: Batch, topic: TopicId, form: NoteForm) -> TopicView:
+def note(batch: Batch, topic: TopicId, form: NoteForm) -> TopicId:
     working_on(batch, topic)
     with custody_rules():
         batch.entry(topic, "noted", bodies.Noted(text=form.text))
     return done(batch, topic, "note")
 
 
-def amend(batch: Batch, topic: TopicId, form: AmendForm) -> TopicView:
+def amend(batch: Batch, topic: TopicId, form: AmendForm) -> TopicId:
     """Correct title, category or areas. Raises Invalid where nothing, or nothing known, is given."""
     working_on(batch, topic)
     check_amend(form.title, form.category, form.areas)
@@ -44,7 +44,7 @@ def amend(batch: Batch, topic: TopicId, form: AmendForm) -> TopicView:
     return done(batch, topic, "amend")
 
 
-def result(batch: Batch, topic: TopicId, form: ResultForm) -> TopicView:
+def result(batch: Batch, topic: TopicId, form: ResultForm) -> TopicId:
     working_on(batch, topic)
     with custody_rules():
         batch.entry(topic, "resulted", bodies.Resulted(outcome=form.outcome, text=form.text))

@@ -7,6 +7,7 @@ stream's sequence gapless and a decision single, whichever of several workers ta
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -65,23 +66,27 @@ def is_sqlite(engine: Engine) -> bool:
 
 def upsert(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, replacing those with the same primary key."""
-    if not rows:
-        return
-    statement = _insert(conn)(table)
-    keys = [column.name for column in table.primary_key]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    if rows:
+        conn.execute(_upsert(conn.dialect.name, table, tuple(rows[0])), rows)
 
 
 def insert_new(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, leaving those that are there already as they are."""
     if rows:
-        conn.execute(_insert(conn)(table).on_conflict_do_nothing(), rows)
+        conn.execute(_insert(conn.dialect.name)(table).on_conflict_do_nothing(), rows)
 
 
-def _insert(conn: Connection) -> Any:
+@cache
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Any:
+    statement = _insert(dialect)(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in columns if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _insert(dialect: str) -> Any:
     """The dialect's own `insert`, which knows ON CONFLICT; only the one in use is imported."""
-    if conn.dialect.name == "sqlite":
+    if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
 
         return insert

@@ -1,11 +1,10 @@
 """Rows of `links` and `outbox`: the two streams of every link and how far they got."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from node.store.codec import inc_of, inc_text
 from node.store.tables import links, outbox, statements
@@ -47,8 +46,20 @@ class Link:
         self.dirty = True
 
 
+_ONE = select(links).where(links.c.peer == bindparam("peer"))
+_STORE = update(links).where(links.c.peer == bindparam("link"))
+_PENDING = (
+    select(outbox.c.seq, outbox.c.statement, statements.c.raw)
+    .join(statements, statements.c.id == outbox.c.statement)
+    .where(outbox.c.peer == bindparam("peer"), outbox.c.seq > bindparam("after"))
+    .order_by(outbox.c.seq)
+    .limit(bindparam("limit"))
+)
+"""Built once: what a statement is made of costs more than to run it."""
+
+
 def load(conn: Connection, peer: NodeCode) -> Link | None:
-    row = conn.execute(select(links).where(links.c.peer == peer)).first()
+    row = conn.execute(_ONE, {"peer": peer}).first()
     return _link(row) if row else None
 
 
@@ -79,6 +90,7 @@ def create(
 
 def store(conn: Connection, link: Link) -> None:
     values = {
+        "link": link.peer,
         "sent_seq": link.sent_seq,
         "sent_hash": link.sent_hash,
         "acked_seq": link.acked_seq,
@@ -91,19 +103,13 @@ def store(conn: Connection, link: Link) -> None:
         "next_try_at": link.next_try_at,
         "failures": link.failures,
     }
-    conn.execute(update(links).where(links.c.peer == link.peer).values(values))
+    conn.execute(_STORE, values)
 
 
 def pending(conn: Connection, peer: NodeCode, after: int, limit: int) -> list[tuple[int, Digest, bytes]]:
     """(seq, identity, bytes) of our stream to `peer` after a seq, in order."""
-    query = (
-        select(outbox.c.seq, outbox.c.statement, statements.c.raw)
-        .join(statements, statements.c.id == outbox.c.statement)
-        .where(outbox.c.peer == peer, outbox.c.seq > after)
-        .order_by(outbox.c.seq)
-        .limit(limit)
-    )
-    return [(row.seq, row.statement, row.raw) for row in conn.execute(query)]
+    rows = conn.execute(_PENDING, {"peer": peer, "after": after, "limit": limit})
+    return [(row.seq, row.statement, row.raw) for row in rows]
 
 
 def hash_at(conn: Connection, peer: NodeCode, seq: int) -> Digest | None:
@@ -113,17 +119,6 @@ def hash_at(conn: Connection, peer: NodeCode, seq: int) -> Digest | None:
 def oldest_unacked(conn: Connection, link: Link) -> datetime | None:
     query = select(outbox.c.at).where(outbox.c.peer == link.peer, outbox.c.seq == link.acked_seq + 1)
     return conn.execute(query).scalar()
-
-
-def received_by_a_peer(conn: Connection, ids: Iterable[Digest]) -> set[Digest]:
-    """Those of our statements that at least one neighbour has acknowledged."""
-    wanted = list(ids)
-    query = (
-        select(outbox.c.statement)
-        .join(links, links.c.peer == outbox.c.peer)
-        .where(outbox.c.statement.in_(wanted), outbox.c.seq <= links.c.acked_seq)
-    )
-    return set(conn.execute(query).scalars())
 
 
 def backlog(conn: Connection) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from node.clock import parse_instant
 from node.domain.topic import Topic
@@ -14,6 +14,10 @@ from node.store.engine import upsert
 from node.store.tables import topic_areas, topics
 from schemas.ids import NodeCode, TopicId
 from sync.custody import Chain
+
+_LOAD = select(topics.c.id, topics.c.custody, topics.c.work, topics.c.text, topics.c.seen_at).where(
+    topics.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 @dataclass(slots=True)
@@ -31,12 +35,10 @@ class Working:
 
 def load(conn: Connection, ids: Iterable[TopicId]) -> dict[TopicId, Working]:
     """The topics among `ids` that are here."""
-    columns = (topics.c.id, topics.c.custody, topics.c.work, topics.c.text, topics.c.seen_at)
     found = {}
     wanted = list(ids)
     for start in range(0, len(wanted), 500):
-        query = select(*columns).where(topics.c.id.in_(wanted[start : start + 500]))
-        for id, custody, work, text, seen_at in conn.execute(query):
+        for id, custody, work, text, seen_at in conn.execute(_LOAD, {"ids": wanted[start : start + 500]}):
             topic = load_topic(work)
             found[id] = Working(id, load_chain(custody), topic, text, seen_at, topic.areas)
     return found
