@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 
 from node.service.commit import Batch
 from node.service.published import list_arrived
@@ -52,15 +52,16 @@ def to_send(conn: Connection, statements: Sequence[Digest]) -> dict[Digest, int]
 
 
 def may_pull(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> dict[Digest, int]:
-    """Those of a peer's pulls that ask for a `full` part of a statement we sent it."""
+    """Those of a peer's pulls that ask for a `full` part of a statement we sent it, or of the registry: every node of
+    the tree has that, one that joined later from the answer to its joining rather than from our stream.
+    """
     if not pulls:
         return {}
     offsets = {pull.digest: pull.offset for pull in pulls[:PULLS_MAX]}
-    query = (
-        select(t.part_refs.c.digest)
-        .join(t.outbox, t.outbox.c.statement == t.part_refs.c.statement)
-        .where(t.part_refs.c.digest.in_(offsets), t.part_refs.c.share == "full", t.outbox.c.peer == peer)
-    )
+    refs, sent = t.part_refs.c, t.outbox.c
+    was_sent = exists().where(sent.statement == refs.statement, sent.peer == peer)
+    registered = exists().where(t.registry.c.id == refs.statement)
+    query = select(refs.digest).where(refs.digest.in_(offsets), refs.share == "full", or_(was_sent, registered))
     return {digest: offsets[digest] for digest in conn.execute(query).scalars()}
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from node.context import Context
 from node.service import fold
 from node.service.fold import Findings, Folding
-from node.service.lists import areas_above
+from node.service.lists import areas_above, in_force
 from node.service.roster import ROSTER
 from node.store import tables as t
 from node.store import topics as topic_rows
@@ -56,7 +56,7 @@ def surroundings(ctx: Context, conn: Connection) -> Surroundings:
     def is_frozen(chain: Chain) -> bool:
         return (chain.custodian, chain.inc) in frozen
 
-    return Surroundings(ctx.identity.code, ctx.clock.now(), is_frozen, areas_above(ctx, conn))
+    return Surroundings(ctx.identity.code, ctx.clock.now(), is_frozen, areas_above(in_force(ctx, conn)))
 
 
 def waiting(conn: Connection) -> set[Digest]:
