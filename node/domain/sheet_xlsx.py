@@ -10,13 +10,13 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
-from openpyxl import load_workbook
-from openpyxl.worksheet.worksheet import Worksheet
-
 from node.domain.errors import EmptySheet, NoHeader, SheetError, UnknownFormat, UnsafeWorkbook
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet.worksheet import Worksheet
 
 MEMBERS_MAX = 1_000
 UNPACKED_BYTES_MAX = 256 << 20
@@ -41,12 +41,14 @@ class XlsxRows:
 
         Raises EmptySheet, NoHeader, UnknownFormat, UnsafeWorkbook; SheetError when the workbook is damaged.
         """
+        import openpyxl  # here, because it would be a tenth of a node's start and a node may never see a workbook
+
         check(file)
         self.done = 0
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # styles and extensions openpyxl does not know are of no interest
-                self._book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+                self._book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             self._sheet = self._choose(score, header_rows)
             self.total = min(self._sheet.max_row or 0, ROWS_MAX)
         except SheetError:
@@ -54,7 +56,7 @@ class XlsxRows:
         except Exception as error:  # whatever a broken workbook makes of openpyxl
             raise UnknownFormat(f"damaged workbook ({type(error).__name__})") from error
 
-    def _choose(self, score: Callable[[Sequence[object]], int], header_rows: int) -> Worksheet:
+    def _choose(self, score: Callable[[Sequence[object]], int], header_rows: int) -> "Worksheet":
         any_cell = False
         for sheet in self._book.worksheets:
             head = [cells for _, cells in islice(_rows(sheet), header_rows)]
@@ -87,7 +89,7 @@ class XlsxRows:
         self._book.close()
 
 
-def _rows(sheet: Worksheet) -> Iterator[tuple[int, Sequence[object]]]:
+def _rows(sheet: "Worksheet") -> Iterator[tuple[int, Sequence[object]]]:
     return enumerate(sheet.iter_rows(max_row=ROWS_MAX, max_col=COLUMNS_MAX, values_only=True), start=1)
 
 
