@@ -8,6 +8,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -47,6 +48,7 @@ def thumbprint(key: bytes) -> KeyId:
     return b64(hashlib.sha256(jwk.encode()).digest())
 
 
+@lru_cache(maxsize=4096)
 def check_public_key(key: bytes) -> None:
     """Raises BadKey unless `key` is 32 bytes, canonical, on the curve, and of the prime order."""
     if len(key) != KEY_BYTES:
