@@ -4,6 +4,8 @@ the count, and the problem document of whatever nobody handled.
 Plain ASGI: the framework's own middleware base costs a task and two queues for each request.
 """
 
+import asyncio
+
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -20,6 +22,8 @@ SESSION_BYTES_MAX = 16 * 1024
 OTHER_BYTES_MAX = 64 * 1024
 MULTIPART_BYTES_MAX = 64 * 1024
 """What a form may weigh beside the file in it."""
+BODY_SILENCE_S = 30
+"""Longest wait for the next bytes of a body."""
 API = "/api/"
 REQUESTS_MAX = 256
 """Of the operators' API at once; held exchanges of neighbours are counted by those who hold them."""
@@ -54,14 +58,19 @@ class BodyLimit:
         limit = self.limit(scope["path"])
         if _said_length(scope) > limit:
             raise TooLarge(f"at most {limit} bytes")
-        left = limit
+        left, more = limit, True
 
+        # Exceptions of the framework's own kind: its form reader lets no other one through.
         async def counted() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, more
+            try:
+                async with asyncio.timeout(BODY_SILENCE_S if more else None):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(400, headers={"Connection": "close"}) from None
+            more = message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
-                # An exception of the framework's own kind: its form reader lets no other one through.
                 raise HTTPException(413)
             return message
 

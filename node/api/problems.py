@@ -124,7 +124,7 @@ def kind_of(error: Exception) -> Kind:
 
 def _of_framework(error: HTTPException) -> tuple[Problem, dict[str, str]]:
     kind = _STATUS.get(error.status_code, MALFORMED if error.status_code < 500 else INTERNAL)
-    kept = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    kept = {name: value for name, value in (error.headers or {}).items() if name in ("Allow", "Connection")}
     return _problem(kind, kind.title.rpartition(" / ")[2] + "."), {**kept, **_headers(kind, error)}
 
 

@@ -109,10 +109,12 @@ def test_metrics_count_requests_by_route_and_show_topics_and_links(office: Offic
 def log():
     """Lines of the process's log while a test runs."""
     root, stream = logging.getLogger(), io.StringIO()
-    before = root.handlers, root.level
+    handlers, level = root.handlers, root.level
     set_up_logging(stream)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     yield stream
-    root.handlers, root.level = before
+    root.handlers = handlers
+    root.setLevel(level)
     structlog.reset_defaults()
 
 
