@@ -124,7 +124,7 @@ def _check_numbers(ctx: Context, conn: Connection, findings: Findings) -> None:
     """No number that was given can be given again."""
     me, p = ctx.identity.code, t.topics.c
     year = func.substr(p.number, len(me) + 2, 4)
-    last = dict(conn.execute(select(t.numbers.c.year, t.numbers.c.last)).tuples().all())
+    last = {row.year: row.last for row in conn.execute(select(t.numbers))}
     for given, count in conn.execute(select(year, func.count()).where(p.origin == me).group_by(year)):
         if count > last.get(int(given), 0):
             findings.add("number", f"{me}-{given}", f"{count} topics, but the counter says {last.get(int(given), 0)}")

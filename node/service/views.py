@@ -212,7 +212,7 @@ def _parents(conn: Connection, rows: Sequence[Row[Any]]) -> dict[TopicId, TopicI
     if not above:
         return {}
     query = select(t.entries.c.id, t.entries.c.topic).where(t.entries.c.id.in_(above.values()))
-    topic_of = dict(conn.execute(query).tuples().all())
+    topic_of = {row.id: row.topic for row in conn.execute(query)}
     return {id: topic_of[entry] for id, entry in above.items() if entry in topic_of}
 
 

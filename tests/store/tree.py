@@ -1,0 +1,239 @@
+"""A tree of real nodes for tests: a province, its city, two counties of the city. Made once and copied for each test.
+
+The city, which stands in the middle of everything, keeps its data in the database under test; the others use SQLite.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, insert, select, text
+
+from node.clock import Clock
+from node.config import Settings
+from node.context import Context
+from node.service import decide, delegate, escalate, exchange, finish, giveback, work
+from node.service import open as opening
+from node.service.commit import write
+from node.service.identity import load
+from node.service.verify import verify
+from node.store import tables as t
+from node.store.engine import connect, reading
+from node.store.schema import upgrade
+from schemas import api
+from schemas.ids import Tier
+from sync.chain import header
+from sync.keys import Signer
+from sync.sealing import ENTRY, identity, parse, seal
+from tests.nodes import Wire, do, join, lane, make, reload, settle, state_of
+
+PROVINCE, CITY, COUNTY, OTHER = "620000", "620100", "620102", "620103"
+PAST = "2026-01-01T00:00:00Z"
+
+
+@dataclass
+class Tree:
+    """The nodes, and a wire from each child to its parent."""
+
+    province: Context
+    city: Context
+    county: Context
+    other: Context
+    wires: dict[str, Wire] = field(default_factory=dict)
+    lanes: dict[str, exchange.Lane] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.connect(self.county, self.city)
+        self.connect(self.other, self.city)
+        self.connect(self.city, self.province)
+
+    @property
+    def nodes(self) -> list[Context]:
+        return [self.province, self.city, self.county, self.other]
+
+    def connect(self, child: Context, parent: Context) -> None:
+        """A fresh lane, as after a restart of the child's process."""
+        code = child.identity.code
+        self.wires[code] = Wire(parent)
+        self.lanes[code] = lane(child, parent, self.wires[code])
+
+    def settle(self, *only: Context) -> None:
+        """Exchange over the links of these children, else of all, until nothing is left to say."""
+        children = list(only) or [self.county, self.other, self.city]
+        settle([self.lanes[child.identity.code] for child in children], children)
+
+    def agree(self, topic: str, *nodes: Context) -> tuple[str, int, str, str]:
+        """The one state of the topic that all these nodes have."""
+        states = {state_of(node, topic) for node in nodes}
+        assert len(states) == 1, states
+        return states.pop()
+
+    def check(self) -> None:
+        """Everything every node has stored is what was signed."""
+        for node in self.nodes:
+            report = verify(node)
+            assert report.ok, (node.identity.code, report.problems)
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.engine.dispose()
+
+
+def make_template(folder: Path) -> None:
+    """The four nodes, joined, each with its own data folder and a closed SQLite database."""
+    province = make(folder, PROVINCE, Tier.PROVINCE, root=True)
+    city = join(province, make(folder, CITY, Tier.CITY))
+    county = join(city, make(folder, COUNTY, Tier.COUNTY))
+    other = join(city, make(folder, OTHER, Tier.COUNTY))
+    tree = Tree(reload(province), reload(city), county, other)
+    tree.settle()
+    for node in (*tree.nodes, province, city):
+        with node.engine.connect() as conn:
+            conn.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        node.engine.dispose()
+
+
+def copy_tree(template: Path, folder: Path, database_url: str) -> Tree:
+    """A tree of its own for one test, the city in `database_url`."""
+    found = {}
+    for code in (PROVINCE, CITY, COUNTY, OTHER):
+        shutil.copytree(template / code, folder / code)
+        url = database_url if code == CITY and not database_url.startswith("sqlite") else ""
+        if url:
+            _move(folder / code / "node.db", url)
+        found[code] = load(Settings(data=folder / code, disk_reserve_bytes=0, database_url=url), Clock())
+    return Tree(found[PROVINCE], found[CITY], found[COUNTY], found[OTHER])
+
+
+def _move(file: Path, url: str) -> None:
+    """All rows of a SQLite database into an empty one of another kind."""
+    source, target = connect(f"sqlite:///{file}"), connect(url)
+    upgrade(target)
+    with source.connect() as old, target.begin() as new:
+        for table in t.metadata.sorted_tables:
+            rows = [dict(row._mapping) for row in old.execute(select(table))]
+            if rows:
+                new.execute(insert(table), rows)
+            for column in table.columns:
+                if column.autoincrement is True:
+                    last = new.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
+                    sequence = f"pg_get_serial_sequence('{table.name}', '{column.name}')"
+                    new.execute(text(f"SELECT setval({sequence}, {last + 1}, false)"))
+    source.dispose()
+    target.dispose()
+    file.unlink()
+
+
+# ---- what offices do ---------------------------------------------------------------------------------------------
+
+
+def open_topic(node: Context, title: str = "跨县公路破损", body: str = "两县交界处坑洼。", **more: Any) -> str:
+    form = api.OpenForm(title=title, text=body, areas=[node.identity.code], **more)
+    return str(do(node, opening.open_topic, form).id)
+
+
+def offer_up(node: Context, topic: str, **more: Any) -> None:
+    do(
+        node,
+        escalate.escalate,
+        topic,
+        api.EscalateForm(reason="涉及两县", tried="已协调", override_reason="特", **more),
+    )
+
+
+def offer_down(node: Context, topic: str, to: str, **more: Any) -> None:
+    do(node, delegate.delegate, topic, api.DelegateForm(to=to, instruction="请办", override_reason="特", **more))
+
+
+def accept(node: Context, topic: str) -> None:
+    do(node, decide.accept, topic, api.AcceptForm())
+
+
+def decline(node: Context, topic: str) -> None:
+    do(node, decide.decline, topic, api.DeclineForm(code="not_our_power", reason="无此权限"))
+
+
+def recall(node: Context, topic: str) -> None:
+    do(node, decide.recall, topic, api.RecallForm(reason="交错了"))
+
+
+def note(node: Context, topic: str, said: str = "记") -> None:
+    do(node, work.note, topic, api.NoteForm(text=said))
+
+
+def steps(node: Context, topic: str, *names: Any) -> None:
+    for name in names:
+        do(node, work.step, topic, api.StepForm(step=name, text=name, override_reason="特"))
+
+
+def result(node: Context, topic: str) -> None:
+    do(node, work.result, topic, api.ResultForm(outcome="A", text="已修好"))
+
+
+def report(node: Context, topic: str) -> None:
+    do(node, giveback.report, topic, api.ReportForm(text="已办结"))
+
+
+def close(node: Context, topic: str) -> None:
+    do(node, finish.close, topic, api.CloseForm())
+
+
+def delegated(tree: Tree) -> str:
+    """A topic of the city that the county holds: what the county writes goes through the city to the province."""
+    topic = open_topic(tree.city)
+    offer_down(tree.city, topic, COUNTY)
+    tree.settle()
+    accept(tree.county, topic)
+    tree.settle()
+    assert state_of(tree.province, topic)[0] == COUNTY
+    return topic
+
+
+# ---- what no honest node does ------------------------------------------------------------------------------------
+
+
+def forge(node: Context, topic: str, change: Callable[[dict[str, Any]], None], signer: Signer | None = None) -> bytes:
+    """The bytes of a note on a topic as this node would write it next, changed before it is signed."""
+    with write(node) as batch:
+        chain = batch.working(topic).chain
+        assert chain is not None
+        payload: dict[str, Any] = {
+            **header(node.identity.code, node.identity.inc, batch.at),
+            "topic": topic,
+            "seq": chain.seq + 1,
+            "prev": chain.head,
+            "term": chain.term,
+            "kind": "noted",
+            "body": {"text": "forged"},
+            "parts": [],
+        }
+    change(payload)
+    return seal(payload, ENTRY, signer or node.identity.signer)
+
+
+def smuggle(node: Context, raw: bytes, to: str) -> str:
+    """Put bytes on the stream to a neighbour as if this node had written them; gives their identity."""
+    id = identity(parse(raw).payload)
+    row = {"id": id, "raw": raw, "typ": ENTRY, "author": node.identity.code}
+    with write(node) as batch:
+        batch.conn.execute(insert(t.statements).values(**row, at=batch.now, source=None))
+        batch.enqueue(to, id)
+    return id
+
+
+def rows(node: Context, table: Any, *where: Any) -> list[Any]:
+    with reading(node.engine) as conn:
+        return list(conn.execute(select(table).where(*where)))
+
+
+def contents(node: Context) -> dict[str, list[Any]]:
+    """Everything a node knows of topics and streams, to compare with what it knew before."""
+    tables = (t.statements, t.entries, t.remarks, t.registry, t.outbox, t.parked, t.parts, t.equivocations)
+    found = {table.name: sorted(map(repr, rows(node, table))) for table in tables}
+    cursors = (t.links.c.peer, t.links.c.sent_seq, t.links.c.acked_seq, t.links.c.received_seq, t.links.c.stopped)
+    with reading(node.engine) as conn:
+        found["links"] = sorted(map(repr, conn.execute(select(*cursors))))
+        found["topics"] = sorted(map(repr, conn.execute(select(t.topics.c.id, t.topics.c.head, t.topics.c.status))))
+    return found
