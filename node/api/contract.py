@@ -22,6 +22,7 @@ _FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 _UNKEPT = frozenset({PUBLIC, "import", "exchange"})
 """POSTs whose answer is not kept under an Idempotency-Key: each may be repeated as it is."""
 _FEDERATION = "/federation/"
+_JOIN = "/federation/v1/join"
 _KEY: dict[str, Any] = {
     "name": KEY_HEADER,
     "in": "header",
@@ -71,6 +72,8 @@ def _statuses(path: str, method: str, operation: Operation) -> set[int]:
     verb, writes = operation.get(VERB, PUBLIC), method != "get"
     named = {parameter["name"] for parameter in operation.get("parameters", [])}
     found = {500, 503}
+    if path.startswith(_FEDERATION):
+        return found | {400, 413, 507} | ({403, 422} if path == _JOIN else set())
     if verb != PUBLIC or "requestBody" in operation:
         found.add(422)
     if verb != PUBLIC:
@@ -82,8 +85,7 @@ def _statuses(path: str, method: str, operation: Operation) -> set[int]:
     if "cursor" in named:
         found.add(400)
     if "requestBody" in operation:
-        found |= {400, 413}
-        found |= {403} if path.startswith(_FEDERATION) else {415}
+        found |= {400, 413, 415}
     if writes:
         found.add(507)
     if writes and verb not in (PUBLIC, "sign_out"):

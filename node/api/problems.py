@@ -84,6 +84,8 @@ TABLE: dict[type[Exception], Kind] = {
     sync.SyncError: INVALID,
 }
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*TABLE.values(), METHOD_NOT_ALLOWED, INTERNAL)}
+_CODES: dict[str, Kind] = {**KINDS, "busy": UNAVAILABLE}
+"""Codes of the protocol that say more than the class of the error."""
 _STATUS = {
     kind.status: kind
     for kind in (MALFORMED, UNAUTHENTICATED, NOT_ALLOWED, NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED_MEDIA)
@@ -117,8 +119,8 @@ def describe(error: Exception, instance: str | None = None) -> tuple[Problem, di
 
 def kind_of(error: Exception) -> Kind:
     """The row for an exception: by its protocol code where that names a problem, otherwise by its class."""
-    if isinstance(error, sync.SyncError) and error.code in KINDS:
-        return KINDS[error.code]
+    if isinstance(error, sync.SyncError) and error.code in _CODES:
+        return _CODES[error.code]
     return next((TABLE[cls] for cls in type(error).__mro__ if cls in TABLE), INTERNAL)
 
 

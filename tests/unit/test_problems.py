@@ -112,6 +112,7 @@ def test_title_is_chinese_first_and_english_second(kind: problems.Kind):
         (sync.Held("offer-open", "x"), 409, "offer-open"),
         (sync.Held("no-such-child", "x"), 422, "invalid"),
         (sync.BadDocument("seal", "x"), 400, "malformed"),
+        (sync.BadDocument("busy", "x"), 503, "unavailable"),
         (sync.TransportError("unreachable", "620000"), 503, "unavailable"),
         (NameTaken(), 422, "invalid"),
         (WrongPassword(), 401, "unauthenticated"),
