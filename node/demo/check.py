@@ -42,7 +42,7 @@ class Expected:
 
 def all_agree(offices: list[Office], expected: Expected, teller: Teller) -> list[str]:
     """What is not as it must be: disagreements, wrong ends, topics too many or too few."""
-    teller.chapter("六、核对", "Checking the end")
+    teller.chapter("七、核对", "Checking the end")
     seen: dict[str, Seen] = {}
 
     def settled() -> bool:
@@ -98,7 +98,9 @@ def _disagreements(seen: dict[str, Seen]) -> list[str]:
 
 
 def _said(view: dict[str, Any] | None) -> tuple[Any, ...] | None:
-    return view and (view["custodian"], view["seq"], view["head"], view["status"], tuple(view["participants"]))
+    if view is None:
+        return None
+    return view["custodian"], view["seq"], view["head"], view["status"], tuple(view["participants"])
 
 
 def _wrong_ends(seen: dict[str, Seen], expected: Expected) -> list[str]:

@@ -9,7 +9,7 @@ from node.demo.office import Answer, Office, Refused, Waiting
 from node.demo.telling import Teller
 from node.demo.town import Town
 
-BEATS = 57
+BEATS = 66
 DUE_IN = timedelta(days=60)
 PROVINCIAL = "教育文体/教育体制/异地升学"
 """The powers catalogue gives this to the province."""
@@ -65,7 +65,7 @@ class Story:
         self._beat(east, f"登记议题 {topic['number']}：{topic['title']}", "opens a topic that concerns both counties")
         self._do(east, id, "note", {"text": "走访雁滩、铁路新村四个社区，座谈家长 36 人，汇总问题 3 类。"})
         self._beat(east, "调研走访，记入过程", "researches and notes what it found")
-        self._suggested(east, id, "city", "涉及两区：系统建议由市级协商", "two counties concerned: the city's")
+        self._suggested(east, id, ("city", "area"), "系统建议市级", "two counties concerned: the city's")
         self._do(east, id, "escalate", {"reason": "涉及两个区，区级无法统一", "tried": "已走访四个社区、座谈两次"})
         self._beat(east, "逐级上交兰州市", "escalates to the city")
         try:
@@ -77,7 +77,7 @@ class Story:
         self._accept(city, id, "签收，成为主办单位", "accepts and is now the custodian")
         self._do(city, id, "amend", {"category": PROVINCIAL, "reason": "经核对，属异地升学政策"})
         self._beat(city, f"归类为“{PROVINCIAL}”", "gives it its category")
-        self._suggested(city, id, "province", "权责清单：须由省级决定", "the powers catalogue says: the province's")
+        self._suggested(city, id, ("province", "power"), "系统建议省级", "by the powers catalogue it is the province's")
         self._do(
             city,
             id,
@@ -162,6 +162,7 @@ class Story:
         self._close(self.east, id)
 
     def _declined(self) -> None:
+        self.teller.chapter("六、不予受理和撤回", "One declined, one taken back")
         west, city = self.west, self.city
         id = self._open(
             "declined", west, "小西湖一栋老楼加装电梯意见不一", "一楼与高层住户意见不一，社区协调三次无果。"
@@ -229,17 +230,19 @@ class Story:
         self._do(office, id, "accept", {})
         self._beat(office, chinese, english)
 
-    def _suggested(self, office: Office, id: str, tier: str, chinese: str, english: str) -> None:
+    def _suggested(self, office: Office, id: str, wanted: tuple[str, str], chinese: str, english: str) -> None:
+        """`wanted`: the tier, and the rule whose reason is told."""
+        tier, rule = wanted
         said = office.get(f"/api/v1/topics/{id}/suggestion")
         if said["tier"] != tier:
             raise Refused(office.code, 200, {"type": ":suggestion", "detail": f"{said['tier']}, expected {tier}"})
-        why = next((item["text"] for item in reversed(said["reasons"])), "")
-        self._beat(office, f"{chinese}（{why}）", english)
+        why = next((item["text"] for item in said["reasons"] if item["rule"] == rule), "")
+        self._beat(office, f"{chinese}：{why}", english)
 
     def _offered(self, office: Office, id: str) -> None:
         def offered() -> bool:
-            offer = (self._look(office, id) or {}).get("offer")
-            return bool(offer) and offer["to"] == office.code
+            offer = (self._look(office, id) or {}).get("offer") or {}
+            return bool(offer.get("to") == office.code)
 
         self.waiting.until(f"{office.code}: offer of {id[:12]}", offered)
 
