@@ -422,7 +422,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-anything = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+anything = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @anything

@@ -55,7 +55,7 @@ ESCALATE = {"reason": "涉及两个县区", "tried": "已与两区协商三次",
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
-    return make_office(tmp_path_factory.mktemp("office"))
+    return make_office(tmp_path_factory.mktemp("office"), login_failures_max=4)
 
 
 @pytest.fixture(scope="module")
