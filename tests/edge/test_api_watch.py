@@ -13,6 +13,7 @@ import structlog
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from node.api import gate
 from node.app import create_app, set_up_logging
 from node.store.engine import connect
 from tests.edge.office import TOPIC, UNKNOWN, Office, make_office, problem
@@ -84,6 +85,16 @@ def test_full_disk_is_507_and_reading_goes_on(office: Office):
     assert problem(answer) == "storage-full"
     assert answer.headers["retry-after"]
     assert client.get("/api/v1/topics", headers=office.clerk).status_code == 200
+
+
+def test_more_requests_than_can_be_served_are_503_and_health_still_answers(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gate, "REQUESTS_MAX", 0)
+    answer = office.get("/node")
+    assert problem(answer) == "unavailable"
+    assert answer.headers["retry-after"]
+    assert office.client.get("/healthz").status_code == 200
 
 
 def test_metrics_count_requests_by_route_and_show_topics_and_links(office: Office):
