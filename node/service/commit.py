@@ -280,7 +280,7 @@ class Batch:
         chain = found.chain
         assert chain is not None and found.topic is not None  # noqa: S101 - checked by the caller
         offer = chain.offer
-        if offer is None or offer.id != remark.entry:
+        if offer is None or offer.id != remark.entry or self.frozen(chain):
             return
         if remark.kind == "recalled" and remark.author == offer.by:
             found.topic, found.dirty = recall_sent(found.topic, offer.id, remark.at), True
@@ -299,6 +299,8 @@ class Batch:
         topic = self.topic_of_entry(split.entry)
         above = self.working(topic).chain if topic else None
         if above is None or (above.custodian, above.inc) != (self.me, self.inc) or above.offer is not None:
+            return
+        if self.frozen(above):
             return
         if not any((child.entry, child.n, child.state) == (split.entry, split.n, "open") for child in above.children):
             return
@@ -371,10 +373,10 @@ class Batch:
                 link.dirty = False
 
     def flush_rows(self) -> None:
-        for table in (statements, entries, remarks, registry, part_refs, outbox, equivocations, audit):
+        for table in (statements, entries, remarks, registry, part_refs, outbox, audit):
             if rows := self._rows.pop(table.name, None):
                 self.conn.execute(insert(table), rows)
-        for table in (parts, wanted_parts):
+        for table in (parts, wanted_parts, equivocations):
             if rows := self._rows.pop(table.name, None):
                 insert_new(self.conn, table, rows)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, or_, select, true, update
 
 from node.context import Context
 from node.service import parts
@@ -19,7 +19,7 @@ from node.store import links as link_rows
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
-from node.store.tables import challenges, entries, parked, statements
+from node.store.tables import challenges, entries, parked, remarks, statements
 from schemas.exchange import Ack, Disposition, Pull, Verdict
 from schemas.ids import NO_INCARNATION, Digest, NodeCode
 from sync.errors import BadDocument, BadKey, Deferred, Held, Refused, SyncError
@@ -100,9 +100,12 @@ def receive_file(ctx: Context, raw: bytes) -> Received:
 
 
 def retry_parked(ctx: Context) -> int:
-    """Try again what was held for an upgrade; done at start. Gives how many were applied."""
+    """Try again what was held for an upgrade, and what waited behind it; done at start. Gives how many were applied."""
+    total = 0
     with write(ctx) as batch:
-        return _retry(batch, parked.c.code.in_(("unknown-kind", "unknown-type")), "held")
+        while done := _retry(batch, parked.c.code.in_(("unknown-kind", "unknown-type")), "held"):
+            total += done + _retry(batch, true(), "deferred")
+    return total
 
 
 def _verify(ctx: Context, raw: bytes) -> tuple[Document, list[Statement | SyncError]]:
@@ -271,19 +274,34 @@ def _disposition(error: SyncError) -> Disposition:
 
 def _prove_equivocation(batch: Batch, statement: Statement, error: SyncError) -> None:
     """Two statements of one author and incarnation at one position: keep both, freeze the author (R9)."""
-    if statement.typ != ENTRY or error.code not in ("fork", "equivocation"):
+    if error.code not in ("fork", "equivocation"):
         return
-    entry = statement.payload
-    chain = batch.working(entry.topic).chain if entry.topic else None
+    said = statement.payload
+    chain = batch.working(said.topic).chain if said.topic else None
+    if chain is None:
+        return
     batch.flush_rows()
-    query = select(entries.c.id, statements.c.raw).join(statements, statements.c.id == entries.c.id)
-    row = batch.conn.execute(query.where(entries.c.topic == entry.topic, entries.c.seq == entry.seq)).first()
-    if row is None or chain is None:
-        return
-    other = open_statement(parse(row.raw), batch.roster.keyring).payload
-    same_position = (other.author, other.inc, other.term) == (entry.author, entry.inc, entry.term)
-    if same_position:
-        batch.equivocation(row.id, statement.id, chain, entry.author, entry.inc)
+    for row in batch.conn.execute(_rivals(statement)).all():
+        other = open_statement(parse(row.raw), batch.roster.keyring).payload
+        same_term = statement.typ != ENTRY or row.typ != ENTRY or other.term == said.term
+        if (other.author, other.inc) == (said.author, said.inc) and same_term:
+            batch.equivocation(row.id, statement.id, chain, said.author, said.inc)
+            return
+
+
+def _rivals(statement: Statement) -> Select[Any]:
+    """What is stored at the statement's position; that of an acceptance or a decline is also the offer it answers."""
+    said = statement.payload
+    ids = [select(entries.c.id).where(entries.c.topic == said.topic, entries.c.seq == getattr(said, "seq", -1))]
+    if said.kind == "accepted":
+        ids.append(select(remarks.c.id).where(remarks.c.entry == said.body.offer, remarks.c.kind == "declined"))
+    elif said.kind == "declined":
+        answer = select(entries.c.seq + 1).where(entries.c.id == said.entry).scalar_subquery()
+        accepted = (entries.c.topic == said.topic, entries.c.seq == answer, entries.c.kind == "accepted")
+        ids.append(select(entries.c.id).where(*accepted))
+    return select(statements.c.id, statements.c.raw, statements.c.typ).where(
+        or_(*(statements.c.id.in_(q) for q in ids))
+    )
 
 
 def _repeat(batch: Batch, link: Link, found: Received, item: Item, seq: int) -> None:
@@ -397,8 +415,9 @@ def _retry_one(batch: Batch, row: Any) -> int:
         return 0
     except (Held, BadKey) as error:
         _prove_equivocation(batch, result, error)
-        if row.state != "held":
-            _settle(batch, row.id, "held", error.code)
+        if not row.relayed and error.code in _RELAYED_CODES and batch.relay(result, row.peer):
+            batch.conn.execute(update(parked).where(parked.c.id == row.id).values(relayed=True))
+        _settle(batch, row.id, "held", error.code)
         return 0
     _settle(batch, row.id, "done", row.code)
     return 1
