@@ -353,19 +353,14 @@ def _claimed_topic(item: Item) -> Digest | None:
 
 
 def _catch_up(batch: Batch, link: Link, found: Received) -> None:
-    """Take what came ahead by stick, now that what lies before it is here."""
-    while True:
-        row = batch.conn.execute(
-            select(parked).where(
-                parked.c.peer == link.peer,
-                parked.c.inc == inc_text(link.received_inc),
-                parked.c.stream_seq == link.received_seq + 1,
-                parked.c.state == "ahead",
-            )
-        ).first()
-        if row is None:
-            return
-        batch.conn.execute(update(parked).where(parked.c.id == row.id).values(state="done", disposition="applied"))
+    """Take what came ahead by stick, now that what lies before it is here; let go of what the wire brought first."""
+    mine = (parked.c.peer == link.peer, parked.c.inc == inc_text(link.received_inc), parked.c.state == "ahead")
+    first = select(parked).where(*mine).order_by(parked.c.stream_seq).limit(1)
+    while (row := batch.conn.execute(first).first()) is not None and row.stream_seq <= link.received_seq + 1:
+        done = update(parked).where(parked.c.id == row.id)
+        batch.conn.execute(done.values(state="done", disposition="applied"))
+        if row.stream_seq <= link.received_seq:
+            continue
         item, result = _reopen(row.raw, row.statement, batch.roster)
         known = batch.known([item.id])
         _take(batch, link, found, item, row.stream_seq, "duplicate" if known else result)
