@@ -52,7 +52,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="liandong")
     except Exception as error:
         from node.cli.failures import explain
 

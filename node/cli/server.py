@@ -72,6 +72,7 @@ def serve(settings: Settings, host: str | None, port: int | None, jobs: bool, sa
     say(_greeting(ctx, process.sock, jobs))
     while True:
         _serve_identity(process, ctx)
+        ctx.engine.dispose()
         if process.ended.is_set():
             return
         ctx = load(settings, Clock())
