@@ -32,6 +32,7 @@ from node.store.tables import (
     entries,
     equivocations,
     outbox,
+    parked,
     part_refs,
     parts,
     registry,
@@ -348,12 +349,19 @@ class Batch:
                 self._introduce(peer, after.topic)
 
     def _introduce(self, peer: NodeCode, topic: TopicId) -> None:
-        """Queue the whole chain and what stands beside it for a neighbour that has just become a participant."""
+        """Queue the whole chain and what stands beside it for a neighbour that has just become a participant.
+
+        What was passed on unread belongs to that (R16), and everything goes in the order it came here.
+        """
         stored = select(entries.c.id).where(entries.c.topic == topic).order_by(entries.c.seq)
-        said = select(remarks.c.id).where(remarks.c.topic == topic).order_by(remarks.c.at, remarks.c.id)
+        said = select(remarks.c.id).join(statements, statements.c.id == remarks.c.id)
+        said = said.where(remarks.c.topic == topic).order_by(statements.c.pos)
+        unread = parked.c.state.in_(("held", "deferred"))
+        waiting = select(parked.c.statement).where(parked.c.topic == topic, parked.c.relayed, unread)
         self.flush_rows()
-        for identity in [*self.conn.execute(stored).scalars(), *self.conn.execute(said).scalars()]:
-            self.enqueue(peer, identity)
+        for query in (stored, said, waiting.order_by(parked.c.id)):
+            for identity in self.conn.execute(query).scalars().all():
+                self.enqueue(peer, identity)
 
     # ---- storing ------------------------------------------------------------------------------------------------
 
