@@ -2,22 +2,23 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pyrage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from sqlalchemy import insert, select, update
+from sqlalchemy import Engine, insert, select, update
 
 from node.clock import Clock
 from node.config import Settings
-from node.context import Context
+from node.context import Context, Identity
 from node.domain.refusals import NodeExists
 from node.service.commit import Batch, write
-from node.service.identity import BOX_KEY, GUARD, SIGNING_KEY, load, read_signer, write_durably
+from node.service.identity import BOX_KEY, GUARD, SIGNING_KEY, read_signer, verify_pool, write_durably
 from node.service.lists import add_version, check
 from node.store import tables as t
-from node.store.engine import connect, reading, writing
+from node.store.engine import connect, reading, upsert
 from node.store.schema import upgrade
 from schemas.ids import Digest, Incarnation, NodeCode, Tier
 from schemas.registry import Anchored, Card
@@ -37,10 +38,10 @@ class Plan:
 
 
 def init_node(settings: Settings, clock: Clock, plan: Plan) -> Context:
-    """Make the node of `plan` in an empty data folder and database.
+    """Make the node of `plan` in an empty data folder and database, in one transaction.
 
-    Raises NodeExists, or the typed error of a bad division table; nothing is left behind then that a second try
-    would trip over.
+    Raises NodeExists, or the typed error of a bad division table; nothing is left behind then, and by a crash nothing
+    but keys, which a second try uses.
     """
     if plan.divisions is not None:
         check("divisions", plan.divisions)
@@ -51,16 +52,18 @@ def init_node(settings: Settings, clock: Clock, plan: Plan) -> Context:
         if conn.execute(select(t.node.c.code)).first() is not None:
             raise NodeExists(str(settings.data))
     _make_keys(settings.data)
-    epoch = clock.token(16)
-    with writing(engine) as conn:
-        conn.execute(insert(t.node).values(_row(settings.data, clock, plan)))
-        conn.execute(insert(t.guard).values(only=1, confirmed=epoch))
-    write_guard(settings.data, Incarnation(0, ""), epoch)
-    engine.dispose()
-    ctx = load(settings, clock)
-    if plan.divisions is not None:
-        _own_divisions(ctx, plan.divisions)
-    return _anchor(ctx, clock) if plan.root else ctx
+    ctx = _context(settings, clock, plan, engine)
+    with write(ctx) as batch:
+        epoch = clock.token(16)
+        batch.conn.execute(insert(t.node).values(_row(ctx, batch.now)))
+        batch.conn.execute(insert(t.guard).values(only=1, confirmed=epoch))
+        upsert(batch.conn, t.instances, [{"only": 1, "instance": ctx.instance, "at": batch.now}])
+        if plan.root:
+            _anchor(batch)
+        if plan.divisions is not None:
+            _own_divisions(batch, plan.divisions)
+        write_guard(settings.data, ctx.identity.inc, epoch)
+    return ctx
 
 
 def write_guard(data: Path, inc: Incarnation, epoch: str) -> None:
@@ -96,23 +99,26 @@ def settle_guard(ctx: Context) -> None:
     write_guard(ctx.settings.data, ctx.identity.inc, epoch)
 
 
-def _anchor(ctx: Context, clock: Clock) -> Context:
-    alive = enliven(ctx, Incarnation(1, ctx.identity.inc.nonce))
-    with write(alive) as batch:
-        card = card_of(alive)
-        anchored = batch.register("anchored", Anchored(node=card, inc=alive.identity.inc, witnesses=[]))
-        record_grant(batch, anchored.id, None)
-        batch.audit("anchor", None)
-    settle_guard(alive)
-    return load(ctx.settings, clock)
+def _context(settings: Settings, clock: Clock, plan: Plan, engine: Engine) -> Context:
+    """The node before it is recorded anywhere; a root grants itself incarnation 1, others wait for their parent."""
+    signer = read_signer(settings.data / SIGNING_KEY)
+    box = (settings.data / BOX_KEY).read_text().strip()
+    inc = Incarnation(1 if plan.root else 0, clock.token(16))
+    identity = Identity(plan.code, plan.name, plan.tier, plan.url.rstrip("/"), inc, signer, box)
+    return Context(settings, engine, clock, identity, clock.token(16), verify_pool())
 
 
-def _own_divisions(ctx: Context, content: bytes) -> None:
+def _anchor(batch: Batch) -> None:
+    anchored = batch.register("anchored", Anchored(node=card_of(batch.ctx), inc=batch.inc, witnesses=[]))
+    record_grant(batch, anchored.id, None)
+    batch.audit("anchor", None)
+
+
+def _own_divisions(batch: Batch, content: bytes) -> None:
     """The node's own division table, in force from the start and, at a root, for the whole tree once published."""
-    with write(ctx) as batch:
-        ref = batch.part("content", content, "text/csv", "full")
-        row = {"list": "divisions", "author": batch.me, "version": 1, "rank": ctx.identity.tier.rank}
-        add_version(batch.conn, {**row, "statement": None, "digest": ref.digest, "at": batch.now})
+    ref = batch.part("content", content, "text/csv", "full")
+    row = {"list": "divisions", "author": batch.me, "version": 1, "rank": batch.ctx.identity.tier.rank}
+    add_version(batch.conn, {**row, "statement": None, "digest": ref.digest, "at": batch.now})
 
 
 def _make_keys(data: Path) -> None:
@@ -123,14 +129,15 @@ def _make_keys(data: Path) -> None:
         write_durably(data / BOX_KEY, f"{pyrage.x25519.Identity.generate()}\n".encode())
 
 
-def _row(data: Path, clock: Clock, plan: Plan) -> dict[str, object]:
+def _row(ctx: Context, now: datetime) -> dict[str, object]:
+    me = ctx.identity
     return {
-        "code": plan.code,
-        "name": plan.name,
-        "tier": plan.tier.value,
-        "url": plan.url.rstrip("/"),
-        "kid": read_signer(data / SIGNING_KEY).kid,
-        "inc_number": 0,
-        "inc_nonce": clock.token(16),
-        "created_at": clock.now(),
+        "code": me.code,
+        "name": me.name,
+        "tier": me.tier.value,
+        "url": me.url,
+        "kid": me.signer.kid,
+        "inc_number": me.inc.number,
+        "inc_nonce": me.inc.nonce,
+        "created_at": now,
     }

@@ -36,8 +36,12 @@ def load(settings: Settings, clock: Clock, new_start: bool = False) -> Context:
     upgrade(engine)
     identity = read_identity(engine, settings.data)
     instance = _instance(engine, clock, new_start)
-    pool = ThreadPoolExecutor(VERIFY_THREADS, thread_name_prefix="verify")
-    return Context(settings, engine, clock, identity, instance, pool)
+    return Context(settings, engine, clock, identity, instance, verify_pool())
+
+
+def verify_pool() -> ThreadPoolExecutor:
+    """Threads that check signatures beside the one that received them."""
+    return ThreadPoolExecutor(VERIFY_THREADS, thread_name_prefix="verify")
 
 
 def read_identity(engine: Engine, data: Path) -> Identity:

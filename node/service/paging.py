@@ -3,6 +3,7 @@
 import json
 
 from node.domain.refusals import BadCursor
+from schemas.ids import COUNT_MAX
 from sync.errors import SyncError
 from sync.keys import b64, unb64
 
@@ -23,5 +24,7 @@ def read_cursor(cursor: str | None, *shape: type) -> tuple[str | int, ...] | Non
     except (ValueError, SyncError, RecursionError):
         raise BadCursor from None
     if not isinstance(key, list) or [type(item) for item in key] != list(shape):
+        raise BadCursor
+    if not all(item.isprintable() if isinstance(item, str) else abs(item) <= COUNT_MAX for item in key):
         raise BadCursor
     return tuple(key)

@@ -1,6 +1,6 @@
 """What people read: topics, their entries and remarks, the suggested tier. Never writes."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, exists, or_, select
@@ -152,6 +152,6 @@ def _filtered(wanted: TopicFilter) -> Select[Any]:
 
 def _instant(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadCursor from None

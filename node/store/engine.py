@@ -32,11 +32,11 @@ _TURNS_LOCK = threading.Lock()
 def connect(url: str, pool_size: int = 8) -> Engine:
     """An engine for `url`; opens no connection yet."""
     if url.startswith("sqlite"):
-        engine = create_engine(url, poolclass=QueuePool, pool_size=pool_size, max_overflow=32)
+        engine = create_engine(url, poolclass=QueuePool, pool_size=pool_size, max_overflow=32, hide_parameters=True)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=pool_size, max_overflow=32, pool_pre_ping=True)
+    return create_engine(url, pool_size=pool_size, max_overflow=32, pool_pre_ping=True, hide_parameters=True)
 
 
 @contextmanager
