@@ -96,9 +96,9 @@ def read(raw: bytes, keyring: Keyring) -> Document:
 
 
 def _cut_seal(raw: bytes) -> tuple[bytes, bytes]:
-    if not raw.endswith(b"\n") or b"\n" not in raw[:-1]:
+    cut = raw.rfind(b"\n", 0, len(raw) - 1) + 1
+    if not raw.endswith(b"\n") or cut == 0:
         raise BadDocument("malformed", "no header and seal")
-    cut = raw.rindex(b"\n", 0, len(raw) - 1) + 1
     if len(raw) - cut > STATEMENT_BYTES_MAX:
         raise BadDocument("too-large", "seal")
     return raw[:cut], raw[cut:-1]

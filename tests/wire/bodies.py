@@ -80,7 +80,7 @@ def child(entry: str, n: int, topic: str, head: str) -> Json:
 
 
 def declined(thread: Thread, code: str, offer: str | None = None, **other: Any) -> bytes:
-    body = {"code": "not_our_power", "reason": "属上级权限"}
+    body = other.pop("body", {"code": "not_our_power", "reason": "属上级权限"})
     return remark(code, other.pop("topic", thread.topic), offer or thread.head, "declined", body, **other)
 
 
