@@ -1,6 +1,5 @@
 """Make a node: key, database, guard; a root also anchors its tree (SPEC 7.1)."""
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +14,10 @@ from node.config import Settings
 from node.context import Context, Identity
 from node.domain.refusals import NodeExists
 from node.service.commit import Batch, write
-from node.service.identity import BOX_KEY, GUARD, SIGNING_KEY, read_signer, verify_pool, write_durably
+from node.service.identity import BOX_KEY, SIGNING_KEY, read_signer, verify_pool, write_durably, write_guard
 from node.service.lists import add_version, check
 from node.store import tables as t
-from node.store.engine import connect, reading, upsert
+from node.store.engine import connect, upsert
 from node.store.schema import upgrade
 from schemas.ids import Digest, Incarnation, NodeCode, Tier
 from schemas.registry import Anchored, Card
@@ -66,11 +65,6 @@ def init_node(settings: Settings, clock: Clock, plan: Plan) -> Context:
     return ctx
 
 
-def write_guard(data: Path, inc: Incarnation, epoch: str) -> None:
-    """The small file outside the database and its backups that a restore cannot bring back (SPEC 10)."""
-    write_durably(data / GUARD, json.dumps({"v": 1, "inc": inc, "epoch": epoch}).encode())
-
-
 def card_of(ctx: Context) -> Card:
     """What this node is called by in the registry."""
     me = ctx.identity
@@ -90,13 +84,6 @@ def record_grant(batch: Batch, anchor: Digest, parent: tuple[NodeCode, str] | No
     if parent is not None:
         values |= {"parent": parent[0], "parent_url": parent[1]}
     batch.conn.execute(update(t.node).values(values))
-
-
-def settle_guard(ctx: Context) -> None:
-    """After a grant was committed: the guard names the incarnation too."""
-    with reading(ctx.engine) as conn:
-        epoch = conn.execute(select(t.guard.c.confirmed)).scalar_one()
-    write_guard(ctx.settings.data, ctx.identity.inc, epoch)
 
 
 def _context(settings: Settings, clock: Clock, plan: Plan, engine: Engine) -> Context:

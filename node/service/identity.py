@@ -1,5 +1,6 @@
 """Who this node is: its row, its keys and its guard, from the data folder and the database into a Context."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from node.domain.refusals import NoNode
 from node.store import tables as t
 from node.store.engine import connect, reading, upsert, writing
 from node.store.schema import upgrade
-from schemas.ids import Incarnation, Tier
+from schemas.ids import NO_INCARNATION, Incarnation, Tier
 from sync.keys import Signer
 
 SIGNING_KEY = "signing.pem"
@@ -35,6 +36,7 @@ def load(settings: Settings, clock: Clock, new_start: bool = False) -> Context:
     engine = connect(settings.url)
     upgrade(engine)
     identity = read_identity(engine, settings.data)
+    settle_guard(engine, settings.data, identity.inc)
     instance = _instance(engine, clock, new_start)
     return Context(settings, engine, clock, identity, instance, verify_pool())
 
@@ -66,6 +68,30 @@ def read_signer(path: Path) -> Signer:
     if not isinstance(key, Ed25519PrivateKey):
         raise NoNode("the signing key is not an Ed25519 key")
     return Signer(key)
+
+
+def write_guard(data: Path, inc: Incarnation, epoch: str) -> None:
+    """The small file outside the database and its backups that a restore cannot bring back (SPEC 10)."""
+    named = inc if inc.number else NO_INCARNATION
+    write_durably(data / GUARD, json.dumps({"v": 1, "inc": named, "epoch": epoch}).encode())
+
+
+def settle_guard(engine: Engine, data: Path, inc: Incarnation) -> None:
+    """After a grant was committed the guard names the incarnation too; a crash in between is made good here.
+
+    Any other difference is no crash but a restore or a clone, and stays as it is.
+    """
+    try:
+        said = json.loads((data / GUARD).read_bytes())
+        alive, epoch = said["inc"] != list(NO_INCARNATION), said["epoch"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if alive or not inc.number:
+        return
+    with reading(engine) as conn:
+        confirmed = conn.execute(select(t.guard.c.confirmed)).scalar()
+    if epoch == confirmed:
+        write_guard(data, inc, epoch)
 
 
 def write_durably(path: Path, content: bytes) -> None:

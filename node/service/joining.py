@@ -13,7 +13,8 @@ from sqlalchemy import insert, select, update
 from node.context import Context
 from node.domain.refusals import BadToken, Invalid
 from node.service.commit import Batch, write
-from node.service.create import card_of, enliven, record_grant, settle_guard
+from node.service.create import card_of, enliven, record_grant
+from node.service.identity import settle_guard
 from node.service.roster import open_anchor
 from node.store import links as link_rows
 from node.store import tables as t
@@ -137,7 +138,7 @@ def finish_join(ctx: Context, token: str, answer: bytes) -> None:
             batch.audit("join", None, parent=invitation.parent)
     except SyncError as error:
         raise BadToken(f"the parent's answer does not verify: {error}") from error
-    settle_guard(alive)
+    settle_guard(ctx.engine, ctx.settings.data, inc)
 
 
 def _enrol(batch: Batch, request: JoinRequest, key: bytes) -> bytes:
