@@ -132,6 +132,7 @@ def take_lock(ctx: Context) -> IO[str] | Connection:
         handle.flush()
         return handle
     conn = ctx.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    conn.detach()  # its end is the end of the lock: a pooled connection would keep it
     if not conn.execute(text(f"SELECT pg_try_advisory_lock({JOB_LOCK})")).scalar():
         conn.close()
         raise NodeRunning("in this database")

@@ -76,7 +76,9 @@ def doctor(ctx: Context) -> list[Finding]:
 def _disk(ctx: Context) -> Iterator[Finding]:
     free = shutil.disk_usage(ctx.settings.data).free
     shown = f"{free // 1024**2} MiB"
-    level: Level = "ok" if free >= DISK_LOW_BYTES else "warn" if free >= ctx.settings.disk_reserve_bytes else "bad"
+    level: Level = "ok" if free >= DISK_LOW_BYTES else "warn"
+    if free < ctx.settings.disk_reserve_bytes:
+        level = "bad"
     yield Finding(
         level,
         f"数据盘剩余 {shown}",
