@@ -370,7 +370,7 @@ class Batch:
         self.flush_rows()
         changed = [found for found in self._topics.values() if found.dirty]
         if changed:
-            around = Surroundings(self.me, self.now, self.frozen, areas_above(self.lists))
+            around = Surroundings(self.me, self.now, self.frozen, lambda code: areas_above(self.lists, code))
             topic_rows.store(self.conn, changed, around)
             for found in changed:
                 found.dirty = False

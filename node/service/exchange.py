@@ -34,6 +34,8 @@ from sync.transport import TimedOut, Transport, host_networks
 EXCHANGE_PATH = "/federation/v1/exchange"
 CHALLENGED = 428
 VERDICTS_MAX = 1000
+NOTHING = Budget(items=1, bytes=1024, wait_s=0)
+"""Room for a document that only gives a challenge."""
 
 
 @dataclass(slots=True)
@@ -137,7 +139,7 @@ def call(ctx: Context, lane: Lane, wait_s: int = 0) -> ExchangeView:
         _count_failure(ctx, lane.peer)
         raise
     lane.allowance = lane.allowance.after_success()
-    return ExchangeView(sent=sent, received=received.applied, backlog=_backlog(ctx, lane.peer))
+    return ExchangeView(sent=sent, received=received.applied, backlog=received.backlog)
 
 
 def exchange_now(ctx: Context, peer: NodeCode) -> ExchangeView | None:
@@ -170,15 +172,12 @@ def exchange_now(ctx: Context, peer: NodeCode) -> ExchangeView | None:
 def reply_to(ctx: Context, received: Received) -> bytes:
     """The parent's answer to a child's document, composed when there is news or the wait is over."""
     asked = received.document.header
-    with reading(ctx.engine) as conn:
-        link = link_rows.load(conn, received.peer)
     allowance = Allowance()
     budget = Budget(items=allowance.items, bytes=allowance.bytes, wait_s=0)
     envelope = Envelope(received.peer, asked.lane, asked.session, asked.nonce, None, received.challenge, budget)
-    if received.challenged or link is None:
-        room = Budget(items=1, bytes=1024, wait_s=0)
-        return document(ctx, envelope, Content(start=COUNT_MAX, room=room))[0]
-    content = Content(_start(ctx, link, received), asked.budget, tuple(received.pulls), tuple(received.verdicts))
+    if received.challenged:
+        return document(ctx, envelope, Content(COUNT_MAX, NOTHING))[0]
+    content = Content(_reply_start(ctx, received), asked.budget, tuple(received.pulls), tuple(received.verdicts))
     return document(ctx, envelope, content)[0]
 
 
@@ -188,7 +187,7 @@ def has_news(ctx: Context, received: Received) -> bool:
         return True
     with reading(ctx.engine) as conn:
         link = link_rows.load(conn, received.peer)
-        if link is None or link.sent_seq > _start(ctx, link, received):
+        if link is None or link.sent_seq > _start(ctx, link.acked_seq, received):
             return True
         return _can_serve(conn, received.peer, received.pulls)
 
@@ -205,11 +204,20 @@ def _can_serve(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> bool:
     return bool(parts.chunks_of(conn, parts.may_pull(conn, peer, pulls), 1))
 
 
-def _start(ctx: Context, link: Link, received: Received) -> int:
+def _reply_start(ctx: Context, received: Received) -> int:
+    """As `_start`; only a reply that was held can find that the other lane has moved on meanwhile."""
+    if received.document.header.lane != "wait":
+        return _start(ctx, received.acked, received)
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, received.peer)
+    return _start(ctx, link.acked_seq if link else received.acked, received)
+
+
+def _start(ctx: Context, acked: int, received: Received) -> int:
     """Where the reply's stream starts: what the child said it has, or what its other lane has said since."""
     ack = received.document.header.ack
     said = ack.seq if ack.inc == ctx.identity.inc else 0
-    return max(said, link.acked_seq) if link.acked_seq > received.acked else said
+    return max(said, acked) if acked > received.acked else said
 
 
 def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
@@ -276,9 +284,3 @@ def _count_failure(ctx: Context, peer: NodeCode) -> None:
             link.failures += 1
             link.next_try_at = batch.now + timedelta(seconds=ctx.clock.jitter(retry_cap_s(link.failures)))
             link.dirty = True
-
-
-def _backlog(ctx: Context, peer: NodeCode) -> int:
-    with reading(ctx.engine) as conn:
-        link = link_rows.load(conn, peer)
-    return link.sent_seq - link.acked_seq if link else 0

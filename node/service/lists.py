@@ -4,7 +4,6 @@ A list is a numbered version published by a node for itself and all nodes below 
 the uppermost publisher; where nobody published, the built-in list.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
@@ -43,14 +42,10 @@ def in_force(ctx: Context, conn: Connection) -> Lists:
     return lists
 
 
-def areas_above(lists: Lists) -> Callable[[str], tuple[str, ...]]:
-    """A function that gives the codes of the divisions above an area; none for an area no table knows."""
+def areas_above(lists: Lists, code: str) -> tuple[str, ...]:
+    """The codes of the divisions above an area; none for an area no table knows."""
     tree = lists.tree
-
-    def above(code: str) -> tuple[str, ...]:
-        return tuple(division.code for division in tree.ancestors(code)) if tree.resolve_area(code) else ()
-
-    return above
+    return tuple(division.code for division in tree.ancestors(code)) if tree.resolve_area(code) else ()
 
 
 def check(name: str, content: bytes, categories: Categories | None = None) -> None:

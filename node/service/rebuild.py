@@ -56,7 +56,8 @@ def surroundings(ctx: Context, conn: Connection) -> Surroundings:
     def is_frozen(chain: Chain) -> bool:
         return (chain.custodian, chain.inc) in frozen
 
-    return Surroundings(ctx.identity.code, ctx.clock.now(), is_frozen, areas_above(in_force(ctx, conn)))
+    lists = in_force(ctx, conn)
+    return Surroundings(ctx.identity.code, ctx.clock.now(), is_frozen, lambda code: areas_above(lists, code))
 
 
 def waiting(conn: Connection) -> set[Digest]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, or_, select, true, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, true, update
 
 from node.context import Context
 from node.service import parts
@@ -35,18 +35,35 @@ DEFERRED_MAX = 50_000
 """Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
 _RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "frozen", "fork"})
 
+_USE_CHALLENGE = delete(challenges).where(
+    challenges.c.nonce == bindparam("nonce"),
+    challenges.c.peer == bindparam("peer"),
+    challenges.c.session == bindparam("session"),
+)
+_FORGET_CHALLENGES = delete(challenges).where(
+    challenges.c.peer == bindparam("peer"),
+    challenges.c.id.not_in(
+        select(challenges.c.id)
+        .where(challenges.c.peer == bindparam("peer"))
+        .order_by(challenges.c.id.desc())
+        .limit(CHALLENGES_MAX)
+    ),
+)
+
 
 @dataclass(slots=True)
 class Received:
     """What a document did here: `challenged` means nothing was applied and the caller must answer `challenge`.
 
-    `ack` is how far we have the peer's stream, `acked` how far it has ours, both after this document.
+    `ack` is how far we have the peer's stream, `acked` how far it has ours, both after this document; `backlog` is what
+    it still lacks.
     """
 
     document: Document
     peer: NodeCode
     ack: Ack
     acked: int
+    backlog: int = 0
     challenge: str | None = None
     challenged: bool = False
     applied: int = 0
@@ -66,7 +83,7 @@ def receive_request(ctx: Context, raw: bytes) -> Received:
         challenge = batch.ctx.clock.token(16)
         answered = _use_challenge(batch, link.peer, header.session, header.answers)
         _give_challenge(batch, link.peer, header.session, challenge)
-        found = Received(document, link.peer, _ack(link), link.acked_seq, challenge, challenged=not answered)
+        found = Received(document, link.peer, _ack(link), link.acked_seq, challenge=challenge, challenged=not answered)
         if answered:
             _apply(batch, link, found, opened)
     return found
@@ -81,7 +98,7 @@ def receive_reply(ctx: Context, raw: bytes, peer: NodeCode, session: str, nonce:
     with write(ctx) as batch:
         batch.actor = f"node:{peer}"
         link = _link_of(batch, document, "parent")
-        found = Received(document, peer, _ack(link), link.acked_seq, header.challenge)
+        found = Received(document, peer, _ack(link), link.acked_seq, challenge=header.challenge)
         _apply(batch, link, found, opened)
     return found
 
@@ -139,15 +156,14 @@ def _link_of(batch: Batch, document: Document, relation: str | None) -> Link:
 def _use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None) -> bool:
     if answer is None:
         return False
-    mine = (challenges.c.nonce == answer, challenges.c.peer == peer, challenges.c.session == session)
-    return batch.conn.execute(delete(challenges).where(*mine)).rowcount == 1
+    mine = {"nonce": answer, "peer": peer, "session": session}
+    return batch.conn.execute(_USE_CHALLENGE, mine).rowcount == 1
 
 
 def _give_challenge(batch: Batch, peer: NodeCode, session: str, nonce: str) -> None:
-    batch.conn.execute(insert(challenges).values(nonce=nonce, peer=peer, session=session, at=batch.now))
-    newest = select(challenges.c.id).where(challenges.c.peer == peer).order_by(challenges.c.id.desc())
-    kept = newest.limit(CHALLENGES_MAX)
-    batch.conn.execute(delete(challenges).where(challenges.c.peer == peer, challenges.c.id.not_in(kept)))
+    row = {"nonce": nonce, "peer": peer, "session": session, "at": batch.now}
+    batch.conn.execute(insert(challenges), row)
+    batch.conn.execute(_FORGET_CHALLENGES, {"peer": peer})
 
 
 def _ack(link: Link) -> Ack:
@@ -161,6 +177,7 @@ def _apply(batch: Batch, link: Link, found: Received, opened: Sequence[Statement
         _take_items(batch, link, found, opened)
         parts.take(batch, link.peer, document.chunks)
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
+    found.backlog = link.sent_seq - link.acked_seq
     for verdict in document.verdicts:
         if verdict.disposition in ("held", "refused"):
             batch.audit("peer-verdict", None, verdict.disposition, statement=verdict.id, code=verdict.code)
@@ -211,16 +228,23 @@ def _take_items(batch: Batch, link: Link, found: Received, opened: Sequence[Stat
             _park(batch, link, item, seq, "deferred", "ahead", "ahead", False)
         else:
             break
-    _catch_up(batch, link, found)
+    if batch.flags.deferred:
+        _catch_up(batch, link, found)
 
 
 def _prepare(batch: Batch, link: Link, opened: Sequence[Statement | SyncError]) -> None:
     """One query for all topics of the document."""
-    if batch.flags.deferred > DEFERRED_MAX:
+    if batch.flags.deferred > DEFERRED_MAX and _deferred(batch, link.peer) > DEFERRED_MAX:
         raise BadDocument("busy", "too many statements wait for others")
     wanted = {item.payload.topic or item.id for item in opened if isinstance(item, Statement) and item.typ == ENTRY}
     batch.prefetch(wanted)
     batch.link(link.peer)
+
+
+def _deferred(batch: Batch, peer: NodeCode) -> int:
+    query = select(func.count()).select_from(parked)
+    found: int = batch.conn.execute(query.where(parked.c.peer == peer, parked.c.state == "deferred")).scalar_one()
+    return found
 
 
 def _take(batch: Batch, link: Link, found: Received, item: Item, seq: int, result: Statement | SyncError | str) -> None:

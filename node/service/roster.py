@@ -19,13 +19,13 @@ ROSTER = "roster"
 _FLAGS = select(
     select(func.count()).select_from(registry).scalar_subquery(),
     select(func.count()).select_from(equivocations).scalar_subquery(),
-    select(func.count()).select_from(parked).where(parked.c.state == "deferred").scalar_subquery(),
+    select(func.count()).select_from(parked).where(parked.c.state.in_(("ahead", "deferred"))).scalar_subquery(),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What every transaction must know before it starts, read in one query."""
+    """What every transaction must know before it starts, read in one query: counts; `deferred` with what came ahead."""
 
     registry: int
     equivocations: int

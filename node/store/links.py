@@ -55,6 +55,7 @@ _PENDING = (
     .order_by(outbox.c.seq)
     .limit(bindparam("limit"))
 )
+_HASH_AT = select(outbox.c.hash).where(outbox.c.peer == bindparam("peer"), outbox.c.seq == bindparam("seq"))
 """Built once: what a statement is made of costs more than to run it."""
 
 
@@ -113,7 +114,7 @@ def pending(conn: Connection, peer: NodeCode, after: int, limit: int) -> list[tu
 
 
 def hash_at(conn: Connection, peer: NodeCode, seq: int) -> Digest | None:
-    return conn.execute(select(outbox.c.hash).where(outbox.c.peer == peer, outbox.c.seq == seq)).scalar()
+    return conn.execute(_HASH_AT, {"peer": peer, "seq": seq}).scalar()
 
 
 def oldest_unacked(conn: Connection, link: Link) -> datetime | None:
