@@ -1,0 +1,234 @@
+"""What must hold when the faults are over and nothing is left to say: the whole of every database, compared."""
+
+import hashlib
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from node.service import roster as rosters
+from node.service import verify as fsck
+from node.service.identity import GUARD
+from node.store.codec import load_chain
+from node.store.engine import reading
+from schemas.ids import Digest, NodeCode, TopicId
+from sync.chain import verify
+from sync.errors import Held
+from sync.sealing import open_statement, parse
+from tests.sim.ledger import Violation
+from tests.sim.machine import NEW_ENTRY, NEW_REMARK, Machine
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+_STATE = ("statements", "entries", "remarks", "registry", "topics", "parts", "outbox", "equivocations", "catalogues")
+_CURSORS = "SELECT peer, sent_seq, acked_seq, received_seq, received_hash, stopped FROM links ORDER BY peer"
+_HERE = "SELECT id, status, step, outcome, text, custody, work FROM topics WHERE mine ORDER BY id"
+
+State = tuple[Any, ...]
+"""A topic at one node: what _FIELDS names."""
+
+
+def poisoned(world: "World") -> set[TopicId]:
+    """Topics in which something stands that a node of an older version cannot read, if one is left."""
+    if all(machine.knows_new for machine in world.machines.values()):
+        return set()
+    said = world.ledger.payloads.values()
+    return {item["topic"] for item in said if item.get("kind") in (NEW_ENTRY, NEW_REMARK)}
+
+
+def check_all(world: "World", thorough: bool = True) -> None:
+    """Raises Violation for the first thing that is wrong. `thorough`: let every node verify itself, too."""
+    unread = poisoned(world)
+    machines = [machine for machine in world.machines.values() if machine.joined]
+    for machine in machines:
+        _check_links(world, machine)
+        _check_nothing_waits(machine, unread)
+        _check_parts(machine, unread)
+        _check_kept(world, machine)
+        _check_chains(machine)
+        _check_audit(world, machine)
+        _check_guard(machine)
+    _check_rosters(machines)
+    _check_topics(world, machines, unread)
+    _check_tree(world, machines, unread)
+    if thorough:
+        _check_verify(machines)
+
+
+def fingerprint(machine: Machine) -> str:
+    """A hash of all a node holds, apart from when it last heard of whom and what it noted about that."""
+    digest = hashlib.sha256()
+    for table in _STATE:
+        digest.update(repr(machine.rows(f"SELECT * FROM {table} ORDER BY 1, 2")).encode())
+    digest.update(repr(machine.rows(_CURSORS)).encode())
+    return digest.hexdigest()
+
+
+def _check_links(world: "World", machine: Machine) -> None:
+    for peer, sent, acked, received, received_hash, stopped in machine.rows(_CURSORS):
+        if sent != acked:
+            raise Violation(f"I12: {machine.code} has {sent - acked} statements that {peer} has not acknowledged")
+        other = world.machines[peer]
+        theirs = other.rows("SELECT sent_seq, sent_hash FROM links WHERE peer = ?", machine.code)
+        if stopped is not None or theirs != [(received, received_hash)]:
+            raise Violation(f"I12: {machine.code} has not all of {peer}: {received} of {theirs}")
+        ids = [row[0] for row in other.rows("SELECT statement FROM outbox WHERE peer = ?", machine.code)]
+        here = {row[0] for row in machine.rows("SELECT id FROM statements UNION SELECT statement FROM parked")}
+        if missing := [id for id in ids if id not in here]:
+            raise Violation(f"I6: {machine.code} acknowledged {missing[0][:12]} of {peer} and does not have it")
+
+
+def _check_nothing_waits(machine: Machine, unread: set[TopicId]) -> None:
+    query = "SELECT topic, state, code, peer, stream_seq FROM parked WHERE state NOT IN ('done', 'refused')"
+    for topic, state, code, peer, seq in machine.rows(query):
+        if topic not in unread or state == "ahead":
+            raise Violation(f"I12: {machine.code} still keeps {peer} {seq} as {state} ({code})")
+    refused = machine.rows("SELECT code FROM parked WHERE state = 'refused'")
+    if refused:
+        raise Violation(f"I12: {machine.code} refused an honest statement: {refused[0][0]}")
+    if found := machine.rows("SELECT * FROM equivocations"):
+        raise Violation(f"I1: {machine.code} holds a proof against an honest node: {found[0]}")
+
+
+def _check_parts(machine: Machine, unread: set[TopicId]) -> None:
+    """Every `full` part of what a node holds is there, and whole; what is not `full` is only at its author."""
+    query = """SELECT r.topic, r.name, r.share, r.size, s.source, p.salt, p.content, r.digest, w.digest
+        FROM part_refs r JOIN statements s ON s.id = r.statement LEFT JOIN parts p ON p.digest = r.digest
+        LEFT JOIN wanted_parts w ON w.digest = r.digest"""
+    for topic, name, share, size, source, salt, content, digest, wanted in machine.rows(query):
+        if share != "full" and source is not None:
+            if content is not None:
+                raise Violation(f"I17: {machine.code} has the {share} part {name} of another node")
+            continue
+        if content is None or wanted is not None:
+            if topic in unread:
+                continue
+            raise Violation(f"I12: {machine.code} has not got the part {name} ({size} bytes)")
+        if len(content) != size or hashlib.sha256(bytes.fromhex(salt) + content).hexdigest() != digest:
+            raise Violation(f"I9: {machine.code} holds a part that is not what was signed")
+
+
+def _check_kept(world: "World", machine: Machine) -> None:
+    """Everything this node ever committed, and everything it said `done` to, is still there (I5, R14)."""
+    here = {row[0] for row in machine.rows("SELECT id FROM statements")}
+    if lost := [id for id in world.ledger.order.get(machine.code, []) if id not in here]:
+        raise Violation(f"I5: {machine.code} lost its own statement {lost[0][:12]}")
+    done = [item for item in world.done if item.order.node == machine.code]
+    if broken := [item for item in done if item.head not in here]:
+        raise Violation(f"I5: {machine.code} acknowledged {broken[0].order.name} and does not have it")
+
+
+def _check_chains(machine: Machine) -> None:
+    """Every chain verifies from its bytes to exactly the state that is stored (I9)."""
+    with machine.at_work() as ctx, reading(ctx.engine) as conn:
+        roster = rosters.fold(conn)
+    stored: dict[TopicId, list[bytes]] = {}
+    query = "SELECT e.topic, s.raw FROM entries e JOIN statements s ON s.id = e.id ORDER BY e.topic, e.seq"
+    for topic, raw in machine.rows(query):
+        stored.setdefault(topic, []).append(raw)
+    for topic, custody in machine.rows("SELECT id, custody FROM topics"):
+        with machine.at_work():
+            try:
+                chain = verify((open_statement(parse(raw), roster.keyring) for raw in stored[topic]), roster)
+            except Held as error:
+                raise Violation(f"I9: a chain at {machine.code} does not verify: {error}") from error
+        if chain != load_chain(custody):
+            raise Violation(f"I9: the custody state of a topic at {machine.code} is not its chain's")
+
+
+def _check_audit(world: "World", machine: Machine) -> None:
+    """Each command that was done left exactly one row (I20)."""
+    rows = machine.rows("SELECT action, count(*) FROM audit WHERE actor = 'clerk' GROUP BY action")
+    noted, wanted = (
+        dict(rows),
+        Counter(order.command.verb for order in world.committed.values() if order.node == machine.code),
+    )
+    if noted != dict(wanted):
+        raise Violation(f"I20: {machine.code} did {dict(wanted)} and noted {noted}")
+
+
+def _check_guard(machine: Machine) -> None:
+    """The guard names the incarnation the database has, whenever the process that was to write it died (I22)."""
+    said = json.loads((machine.settings.data / GUARD).read_bytes())
+    confirmed = machine.rows("SELECT confirmed FROM guard")[0][0]
+    if (said["inc"], said["epoch"]) != (list(machine.inc), confirmed):
+        raise Violation(f"I22: the guard of {machine.code} does not fit: {said['inc']}")
+
+
+def _check_rosters(machines: list[Machine]) -> None:
+    """Every node knows the same tree."""
+    known = {}
+    for machine in machines:
+        with machine.at_work() as ctx, reading(ctx.engine) as conn:
+            roster = rosters.fold(conn)
+        known[machine.code] = (
+            dict(roster.heads),
+            sorted((m.card.code, m.parent, m.inc) for m in roster.members.values()),
+        )
+    first = next(iter(known.values()))
+    if any(other != first for other in known.values()):
+        raise Violation("I12: the nodes know different trees")
+
+
+def _check_topics(world: "World", machines: list[Machine], unread: set[TopicId]) -> None:
+    """All participants know the same of each topic, and nobody else knows it (I12); one of them decides (I11)."""
+    by_topic: dict[TopicId, dict[NodeCode, State]] = {}
+    for machine in machines:
+        for id, status, step, outcome, text, custody, work in machine.rows(_HERE):
+            chain = load_chain(custody)
+            entries = machine.rows("SELECT id FROM entries WHERE topic = ? ORDER BY seq", id)
+            remarks = machine.rows("SELECT id FROM remarks WHERE topic = ? ORDER BY id", id)
+            state = (chain, status, step, outcome, text, json.loads(work), entries, remarks)
+            by_topic.setdefault(id, {})[machine.code] = state
+    for id in world.checker.order:
+        if id in unread:
+            continue
+        _check_topic(world, id, by_topic.get(id, {}))
+
+
+_FIELDS = ("custody", "status", "step", "outcome", "text", "work", "entries", "remarks")
+
+
+def _check_topic(world: "World", id: TopicId, states: dict[NodeCode, State]) -> None:
+    name = f"topic {world.checker.number(id)}"
+    origin = world.checker.payloads[id]["author"]
+    if origin not in states:
+        raise Violation(f"I12: {origin} does not have its own {name}")
+    first = states[origin]
+    for code, state in states.items():
+        if state != first:
+            which = [field for field, a, b in zip(_FIELDS, first, state, strict=True) if a != b]
+            raise Violation(f"I12: {origin} and {code} differ on {name}: {', '.join(which)}")
+    if set(states) != set(first[0].participants):
+        raise Violation(f"I12: {name} is at {sorted(states)}, its participants are {sorted(first[0].participants)}")
+    if len(world.checker.deciders(id)) != 1:
+        raise Violation(f"I11: {name} has deciders {sorted(world.checker.deciders(id))} at rest")
+
+
+def _check_tree(world: "World", machines: list[Machine], unread: set[TopicId]) -> None:
+    """Split-off topics: no deeper than allowed, each a part of one split; a closed one has no open part (I16)."""
+    entry_of: dict[Digest, tuple[TopicId, str]] = {}
+    for machine in machines:
+        for id, topic, kind in machine.rows("SELECT id, topic, kind FROM entries"):
+            entry_of[id] = (topic, kind)
+    for id in world.checker.order:
+        origin = world.checker.payloads[id]["author"]
+        seen = world.checker.seen(origin, id)
+        if id in unread or seen is None:
+            continue
+        if seen.chain.closed and any(child.state == "open" for child in seen.chain.children):
+            raise Violation(f"I16: topic {world.checker.number(id)} is closed over an open part")
+        for child in seen.chain.children:
+            if child.head is not None and entry_of.get(child.head, ("", ""))[0] != child.topic:
+                raise Violation("I16: a part is named with a head that is not its own")
+            if child.state == "closed" and entry_of[child.head or ""][1] != "closed":
+                raise Violation("I16: a part is named as closed with a head that does not close it")
+
+
+def _check_verify(machines: list[Machine]) -> None:
+    """`liandong verify` finds nothing on any node."""
+    for machine in machines:
+        with machine.at_work() as ctx:
+            report = fsck.verify(ctx)
+        if not report.ok:
+            raise Violation(f"I9: verify at {machine.code}: {'; '.join(report.problems)}")

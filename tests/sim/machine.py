@@ -1,0 +1,216 @@
+"""One simulated node: a data folder that lasts and a process that does not.
+
+A process is a Context of node.service.identity.load with three things put in its place: a signer that keeps a record
+of everything it ever signed, a signal that tells of each commit, and an engine that counts writes and at the one it is
+told to, ends the process (Crash) or refuses for want of room (NoRoom). Nothing of a process is left after its end.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
+
+from node.config import Settings
+from node.context import Context, Signal
+from node.service.create import Plan, init_node
+from node.service.exchange import Lane
+from node.service.identity import load
+from node.service.receive import retry_parked
+from node.store.engine import connect
+from node.store.schema import upgrade
+from schemas.entry import Noted
+from schemas.ids import Incarnation, NodeCode, Tier
+from schemas.remark import Said
+from schemas.statement import Entry, Remark
+from sync.sealing import _PAYLOADS, ENTRY, REMARK
+from tests.sim.chance import SimClock, private_key, write_keys
+from tests.sim.ledger import Ledger, Recorder
+
+_WRITES = ("INSERT", "UPDATE", "DELETE")
+NEW_ENTRY, NEW_REMARK = "surveyed", "thanked"
+"""Kinds of a later version, which an older node keeps and passes on unread."""
+
+
+class Crash(BaseException):
+    """The process of `machine` is gone, in the middle of what it did."""
+
+    def __init__(self, machine: "Machine | None" = None) -> None:
+        super().__init__()
+        self.machine = machine
+
+
+class Gone(BaseException):
+    """The process whose call was under way has ended; nobody is left to hear the reply."""
+
+
+class NoRoom(OperationalError):
+    """The database refused one write; the process lives on."""
+
+
+@dataclass(slots=True)
+class Fuse:
+    """What will happen, after `left` more writes where that counts."""
+
+    kind: str
+    left: int = 0
+
+
+class _Committed(Signal):
+    def __init__(self, machine: "Machine") -> None:
+        super().__init__()
+        self._machine = machine
+
+    def notify(self, peers: frozenset[NodeCode]) -> None:
+        super().notify(peers)
+        self._machine.on_committed()
+
+
+class Machine:
+    def __init__(self, folder: Path, code: NodeCode, tier: Tier, clock: SimClock, ledger: Ledger, seed: int) -> None:
+        self.code, self.tier, self.clock, self.ledger = code, tier, clock, ledger
+        self.settings = Settings(data=folder / code, disk_reserve_bytes=0)
+        self.epoch = 0
+        self.commits = 0
+        self.fuse: Fuse | None = None
+        self.blown: list[str] = []
+        self.knows_new = True
+        self.joined = tier is Tier.PROVINCE
+        self.lanes: dict[str, Lane] = {}
+        self.busy: set[str] = set()
+        self._seed = seed
+        self._signer = Recorder(private_key(seed, code), ledger, code)
+        self._make(folder)
+        self.ctx = self._load()
+        self.looking = sqlite3.connect(self.settings.data / "node.db", isolation_level=None, check_same_thread=False)
+
+    def _make(self, folder: Path) -> None:
+        write_keys(self.settings.data, self._seed, self.code)
+        shutil.copy(_template(folder), self.settings.data / "node.db")
+        root = self.tier is Tier.PROVINCE
+        plan = Plan(self.code, f"{self.code}政协", self.tier, f"http://127.0.0.1:1{self.code[:4]}", root)
+        made = init_node(self.settings, self.clock, plan)
+        made.engine.dispose()
+        if made.pool is not None:
+            made.pool.shutdown()
+        self.ledger.adopt_stored(self.code, self.settings.data / "node.db")
+
+    def _load(self) -> Context:
+        ctx = load(self.settings, self.clock, new_start=True)
+        if ctx.pool is not None:
+            ctx.pool.shutdown()
+        ctx.engine.dispose()
+        self._watch(ctx.engine)
+        return replace(ctx, identity=replace(ctx.identity, signer=self._signer), pool=None, signal=_Committed(self))
+
+    def _watch(self, engine: Engine) -> None:
+        event.listen(engine, "connect", _unsynchronised)
+        event.listen(engine, "before_cursor_execute", self._on_execute)
+        event.listen(engine, "commit", self._on_commit)
+        event.listen(engine, "rollback", self._on_rollback)
+
+    # ---- the life of a process ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def at_work(self) -> Iterator[Context]:
+        """Code of this node runs, with the kinds its version knows."""
+        before = NEW_ENTRY in _PAYLOADS[ENTRY]
+        set_version(self.knows_new)
+        try:
+            yield self.ctx
+        finally:
+            set_version(before)
+
+    def restart(self) -> None:
+        """The process ends where it stands, and the next one starts from what was committed."""
+        self.end()
+        self.ctx = self._load()
+        with self.at_work() as ctx:
+            retry_parked(ctx)
+
+    def renew(self) -> None:
+        """After joining: the context that knows the granted incarnation."""
+        self.end()
+        self.ctx = self._load()
+
+    def end(self) -> None:
+        self.epoch += 1
+        self.fuse = None
+        self.lanes, self.busy = {}, set()
+        self.ledger.forget(self.code)
+        self.ctx.engine.dispose()
+
+    def close(self) -> None:
+        self.looking.close()
+        self.ctx.engine.dispose()
+
+    @property
+    def inc(self) -> Incarnation:
+        return self.ctx.identity.inc
+
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """What stands in the database, read beside the node."""
+        return self.looking.execute(query, values).fetchall()
+
+    # ---- what the fuse does -------------------------------------------------------------------------------------
+
+    def _on_execute(self, _conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if self.fuse is None or not statement.startswith(_WRITES):
+            return
+        if self.fuse.kind in ("crash-in-transaction", "disk-full"):
+            if self.fuse.left == 0:
+                self._blow(statement)
+            self.fuse.left -= 1
+
+    def _on_commit(self, _conn: Any) -> None:
+        if self.fuse is not None and self.fuse.kind == "crash-at-commit":
+            self._blow("COMMIT")
+
+    def _on_rollback(self, conn: Any) -> None:
+        if conn.get_execution_options().get("liandong_write"):
+            self.ledger.forget(self.code)
+
+    def on_committed(self) -> None:
+        self.commits += 1
+        self.ledger.commit(self.code)
+        if self.fuse is not None and self.fuse.kind == "crash-after-commit":
+            self._blow("")
+
+    def _blow(self, statement: str) -> None:
+        assert self.fuse is not None
+        kind, self.fuse = self.fuse.kind, None
+        self.blown.append(kind)
+        if kind == "disk-full":
+            raise NoRoom(statement[:40], {}, sqlite3.OperationalError("database or disk is full"))
+        raise Crash(self)
+
+
+_NEW = ((ENTRY, NEW_ENTRY, Entry[Noted]), (REMARK, NEW_REMARK, Remark[Said]))
+
+
+def set_version(knows_new: bool) -> None:
+    """All nodes share one process and so one table of kinds; whoever is at work finds in it what its version has."""
+    for typ, kind, model in _NEW:
+        if knows_new:
+            _PAYLOADS[typ][kind] = model
+        else:
+            _PAYLOADS[typ].pop(kind, None)
+
+
+def _unsynchronised(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+def _template(folder: Path) -> Path:
+    """An empty database with all tables, made once for a run."""
+    path = folder / "empty.db"
+    if not path.exists():
+        engine = connect(f"sqlite:///{path}")
+        upgrade(engine)
+        engine.dispose()
+    return path

@@ -1,0 +1,142 @@
+"""What the simulator found, each once mended as a case of its own: the shortest way to it, without a seed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from node.context import Context, Signal
+from node.service import decide, delegate, exchange, joining
+from node.service.commit import write
+from node.service.identity import GUARD
+from node.service.open import open_topic
+from node.service.published import publish
+from node.service.receive import receive_file, retry_parked
+from node.store import tables as t
+from node.store.engine import reading
+from schemas import api
+from schemas.exchange import Budget
+from schemas.ids import Tier
+from tests.nodes import Wire, do, join, make, reload, settle
+from tests.sim.events import POWERS
+from tests.sim.machine import Crash, set_version
+from tests.sim.operators import thank
+
+
+class Tree:
+    """A province, a city and a county, with a push lane each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.province = make(folder, "620000", Tier.PROVINCE, root=True)
+        self.city = join(self.province, make(folder, "620100", Tier.CITY))
+        self.county = join(self.city, make(folder, "620102", Tier.COUNTY))
+        self._lanes = [_lane(self.city, self.province), _lane(self.county, self.city)]
+
+    def settle(self) -> None:
+        settle(self._lanes, [self.city, self.county])
+
+    def close(self) -> None:
+        for node in (self.province, self.city, self.county):
+            node.engine.dispose()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    made = Tree(tmp_path)
+    yield made
+    made.close()
+
+
+def _lane(child: Context, parent: Context) -> exchange.Lane:
+    wire: Any = Wire(parent)
+    return exchange.Lane(parent.identity.code, "push", child.clock.token(16), wire)
+
+
+def _all(node: Context, column: Any, *where: Any) -> list[Any]:
+    with reading(node.engine) as conn:
+        return list(conn.execute(select(column).where(*where)).scalars())
+
+
+def _topic_at_city(tree: Tree) -> str:
+    view = do(tree.province, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[]))
+    form = api.DelegateForm(to="620100", instruction="请办理", override_reason="就近")
+    do(tree.province, delegate.delegate, view.id, form)
+    tree.settle()
+    do(tree.city, decide.accept, view.id, api.AcceptForm())
+    tree.settle()
+    topic: str = view.id
+    return topic
+
+
+def test_a_node_that_joins_after_a_list_was_published_gets_its_content(tree: Tree, tmp_path: Path) -> None:
+    """Its registry came with the answer to its joining, not over the stream that parts were allowed for."""
+    with write(tree.province) as batch:
+        publish(batch, "powers", POWERS.format(tier="city").encode())
+    tree.settle()
+    late = join(tree.city, make(tmp_path, "620103", Tier.COUNTY))
+    lane = _lane(late, tree.city)
+    for _ in range(3):
+        exchange.call(late, lane)
+    assert _all(late, t.catalogues.c.list) == ["powers"]
+    assert _all(late, t.wanted_parts.c.digest) == []
+    late.engine.dispose()
+
+
+def test_what_came_ahead_by_stick_and_then_by_wire_waits_no_longer(tree: Tree) -> None:
+    for _ in range(3):
+        do(tree.city, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[]))
+    room = Budget(items=10, bytes=1024 * 1024, wait_s=0)
+    envelope = exchange.Envelope("620000", "file", None, None, None, None, room)
+    last_two = exchange.document(tree.city, envelope, exchange.Content(2, room))[0]
+    receive_file(tree.province, last_two)
+    assert _all(tree.province, t.parked.c.state) == ["ahead", "ahead"]
+    tree.settle()
+    assert _all(tree.province, t.parked.c.state) == ["done", "done"]
+    receive_file(tree.province, last_two)
+    assert len(_all(tree.province, t.topics.c.id)) == 3
+
+
+def test_who_joins_a_topic_later_gets_what_was_passed_on_unread(tree: Tree) -> None:
+    """The city cannot read the remark, keeps it, and makes the county a participant after that (R16)."""
+    set_version(True)
+    try:
+        topic = _topic_at_city(tree)
+        do(tree.province, thank, topic, api.NoteForm(text="辛苦了"))
+        set_version(False)
+        tree.settle()
+        form = api.DelegateForm(to="620102", instruction="请办理", override_reason="就近")
+        do(tree.city, delegate.delegate, topic, form)
+        set_version(True)
+        retry_parked(tree.city)
+        tree.settle()
+    finally:
+        set_version(False)
+    for node in (tree.province, tree.city, tree.county):
+        assert _all(node, t.remarks.c.kind) == ["thanked"]
+
+
+class _Dies(Signal):
+    """The process ends right after the commit."""
+
+    def notify(self, peers: frozenset[str]) -> None:
+        raise Crash
+
+
+def test_a_crash_between_the_grant_and_the_guard_is_made_good_at_the_next_start(tree: Tree, tmp_path: Path) -> None:
+    late = make(tmp_path, "620103", Tier.COUNTY)
+    guard = tmp_path / "620103" / GUARD
+    assert json.loads(guard.read_bytes())["inc"] == [0, ""]
+    with write(tree.city) as batch:
+        token = joining.invite(batch, "620103", Tier.COUNTY, "某区")
+    answer = joining.enrol_child(tree.city, joining.join_request(late, token))
+    with pytest.raises(Crash):
+        joining.finish_join(replace(late, signal=_Dies()), token, answer)
+    late.engine.dispose()
+    again = reload(late)
+    assert json.loads(guard.read_bytes())["inc"] == list(again.identity.inc)
+    assert again.identity.inc.number == 1
+    again.engine.dispose()

@@ -1,0 +1,74 @@
+"""The simulator itself: a few seeds in every check, more in every test, and the proof that it repeats itself."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.sim.ledger import Violation
+from tests.sim.options import FAULTS, expand
+from tests.sim.run import Result, run
+from tests.sim.tally import Total
+
+ROOT = Path(__file__).parents[2]
+SLOW_S = 70.0
+TRACE = "from tests.sim.options import expand; from tests.sim.run import run; print(run(expand(7, 40)).trace)"
+
+
+def held(result: Result) -> Result:
+    assert result.violation is None, f"seed {result.options.seed}: {result.violation}\n" + "\n".join(result.last)
+    return result
+
+
+@pytest.mark.parametrize("seed", [2, 26])
+def test_a_seed_holds_all_invariants(seed: int) -> None:
+    held(run(replace(expand(seed, 50), twin=False, finish=False)))
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    first, second = (held(run(replace(expand(26, 15), twin=False, finish=False))) for _ in range(2))
+    assert first.trace == second.trace
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_trace_in_other_processes() -> None:
+    traces = set()
+    for hash_seed in ("1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run([sys.executable, "-c", TRACE], cwd=ROOT, env=env, capture_output=True, check=True)
+        traces.add(done.stdout)
+    assert len(traces) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_seeds_hold_for_a_while_and_meet_most_faults() -> None:
+    began, total, seed = time.monotonic(), Total(), 1000
+    while time.monotonic() - began < SLOW_S:
+        total.add(held(run(expand(seed))).tally)
+        seed += 1
+    seen = [name for name in FAULTS if total.faults[name]]
+    assert len(seen) >= 14, f"only {seen} in {total.seeds} seeds"
+
+
+@pytest.mark.slow
+def test_other_clocks_change_no_topic() -> None:
+    """I18: by clocks up to ten years off, every topic has the same entries and the same custody."""
+    for seed in range(3):
+        held(run(replace(expand(seed, 120), twin=True, deadlines=False, finish=False)))
+
+
+@pytest.mark.slow
+def test_a_broken_rule_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that accepts what it has declined contradicts itself; the checks see it."""
+    from node.service import commit, decide
+
+    monkeypatch.setattr(commit.Batch, "decline_of", lambda batch, offer: False)
+    monkeypatch.setattr(decide, "AlreadyDecided", Violation)
+    options = replace(expand(0, 400), faults=(), old=(), late=(), topics_max=3, twin=False, finish=False)
+    seeds = (replace(options, seed=seed) for seed in range(6))
+    assert any(run(seeded).violation is not None for seeded in seeds)
