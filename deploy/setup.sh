@@ -47,7 +47,7 @@ make_venv() {
 install() {
     say "installing $lock"
     if { [ -x .venv/bin/uv ] || .venv/bin/python -m pip install -q --require-hashes -r requirements-uv.lock; } &&
-        .venv/bin/uv pip install -q --python .venv/bin/python --require-hashes -r $lock &&
+        .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python --require-hashes -r $lock &&
         .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .; then
         return
     fi
