@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.tree import Tree, copy_tree, make_template
+from tests.store.tree import Tree, make_template
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tree(template: Path, tmp_path: Path, database_url: str) -> Iterator[Tree]:
-    made = copy_tree(template, tmp_path / "tree", database_url)
+    made = Tree(template, tmp_path / "tree", database_url)
     yield made
     made.close()

@@ -19,7 +19,6 @@ from tests.store.tree import (
     Tree,
     accept,
     contents,
-    copy_tree,
     delegated,
     note,
     offer_up,
@@ -49,7 +48,7 @@ def work(tree: Tree) -> None:
 @pytest.fixture(scope="session")
 def worked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("worked")
-    tree = copy_tree(template, folder, "sqlite://")
+    tree = Tree(template, folder, "sqlite://")
     work(tree)
     for node in tree.nodes:
         with node.engine.connect() as conn:
@@ -60,7 +59,7 @@ def worked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def used(worked: Path, tmp_path: Path, database_url: str) -> Iterator[Tree]:
-    made = copy_tree(worked, tmp_path / "used", database_url)
+    made = Tree(worked, tmp_path / "used", database_url)
     yield made
     made.close()
 

@@ -5,7 +5,7 @@ The city, which stands in the middle of everything, keeps its data in the databa
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +33,31 @@ PROVINCE, CITY, COUNTY, OTHER = "620000", "620100", "620102", "620103"
 PAST = "2026-01-01T00:00:00Z"
 
 
-@dataclass
 class Tree:
-    """The nodes, and a wire from each child to its parent."""
+    """The nodes, each copied from the template when it is first asked for, and a wire from each child to its parent."""
 
-    province: Context
-    city: Context
-    county: Context
-    other: Context
-    wires: dict[str, Wire] = field(default_factory=dict)
-    lanes: dict[str, exchange.Lane] = field(default_factory=dict)
+    def __init__(self, template: Path, folder: Path, database_url: str) -> None:
+        self._template = template
+        self._folder = folder
+        self._database_url = database_url
+        self.wires: dict[str, Wire] = _Made(lambda code: self._connect(code) and self.wires[code])
+        self.lanes: dict[str, exchange.Lane] = _Made(lambda code: self._connect(code) and self.lanes[code])
 
-    def __post_init__(self) -> None:
-        self.connect(self.county, self.city)
-        self.connect(self.other, self.city)
-        self.connect(self.city, self.province)
+    @cached_property
+    def province(self) -> Context:
+        return self._copy(PROVINCE)
+
+    @cached_property
+    def city(self) -> Context:
+        return self._copy(CITY)
+
+    @cached_property
+    def county(self) -> Context:
+        return self._copy(COUNTY)
+
+    @cached_property
+    def other(self) -> Context:
+        return self._copy(OTHER)
 
     @property
     def nodes(self) -> list[Context]:
@@ -58,6 +68,19 @@ class Tree:
         code = child.identity.code
         self.wires[code] = Wire(parent)
         self.lanes[code] = lane(child, parent, self.wires[code])
+
+    def _connect(self, code: str) -> bool:
+        child = {COUNTY: "county", OTHER: "other", CITY: "city"}[code]
+        self.connect(getattr(self, child), self.province if code == CITY else self.city)
+        return True
+
+    def _copy(self, code: str) -> Context:
+        """The node in a folder of its own, the city in the database under test."""
+        shutil.copytree(self._template / code, self._folder / code)
+        url = self._database_url if code == CITY and not self._database_url.startswith("sqlite") else ""
+        if url:
+            _move(self._folder / code / "node.db", url)
+        return load(Settings(data=self._folder / code, disk_reserve_bytes=0, database_url=url), Clock())
 
     def settle(self, *only: Context) -> None:
         """Exchange over the links of these children, else of all, until nothing is left to say."""
@@ -77,8 +100,20 @@ class Tree:
             assert report.ok, (node.identity.code, report.problems)
 
     def close(self) -> None:
-        for node in self.nodes:
-            node.engine.dispose()
+        for made in list(vars(self).values()):
+            if isinstance(made, Context):
+                made.engine.dispose()
+
+
+class _Made(dict[str, Any]):
+    """Makes what is missing."""
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: str) -> Any:
+        return self._make(key)
 
 
 def make_template(folder: Path) -> None:
@@ -87,24 +122,12 @@ def make_template(folder: Path) -> None:
     city = join(province, make(folder, CITY, Tier.CITY))
     county = join(city, make(folder, COUNTY, Tier.COUNTY))
     other = join(city, make(folder, OTHER, Tier.COUNTY))
-    tree = Tree(reload(province), reload(city), county, other)
-    tree.settle()
-    for node in (*tree.nodes, province, city):
+    nodes = [reload(province), reload(city), county, other]
+    settle([lane(county, nodes[1]), lane(other, nodes[1]), lane(nodes[1], nodes[0])], [county, other, nodes[1]])
+    for node in (*nodes, province, city):
         with node.engine.connect() as conn:
             conn.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         node.engine.dispose()
-
-
-def copy_tree(template: Path, folder: Path, database_url: str) -> Tree:
-    """A tree of its own for one test, the city in `database_url`."""
-    found = {}
-    for code in (PROVINCE, CITY, COUNTY, OTHER):
-        shutil.copytree(template / code, folder / code)
-        url = database_url if code == CITY and not database_url.startswith("sqlite") else ""
-        if url:
-            _move(folder / code / "node.db", url)
-        found[code] = load(Settings(data=folder / code, disk_reserve_bytes=0, database_url=url), Clock())
-    return Tree(found[PROVINCE], found[CITY], found[COUNTY], found[OTHER])
 
 
 def _move(file: Path, url: str) -> None:
