@@ -25,6 +25,8 @@ class Settings(BaseSettings):
         "fc00::/7",
     )
     """Networks a parent may be called in, beside the address its invitation names."""
+    ca_file: Path | None = None
+    """Certificates (PEM) of the authority that signed the parent's, where the common list does not know it."""
     request_bytes_max: Annotated[int, Field(ge=64 * 1024)] = 32 * 1024 * 1024
     """Largest upload."""
     json_bytes_max: Annotated[int, Field(ge=1024)] = 1024 * 1024

@@ -79,7 +79,7 @@ class Jobs:
         self._wake.set()
 
     def _run_lane(self, name: str) -> None:
-        """One lane, for ever: call, and after a failure wait longer each time; any news or success cuts it short."""
+        """One lane, for ever: call, and after a failure wait longer each time, until any call succeeds."""
         failures = 0
         lane: exchange.Lane | None = None
         while not self._stop.is_set():

@@ -6,8 +6,10 @@ cannot change its meaning in between. No redirects, no proxy variables, no cooki
 
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,11 +39,14 @@ class TimedOut(TransportError):
 class Transport:
     """Keeps connections to one peer open; not shared between threads."""
 
-    def __init__(self, url: str, networks: Iterable[str], own_url: str) -> None:
+    def __init__(self, url: str, networks: Iterable[str], own_url: str, ca_file: Path | None = None) -> None:
         self._url = url
         self._networks = tuple(ipaddress.ip_network(network) for network in networks)
         self._loopback = is_loopback(urlsplit(own_url).hostname or "")
-        self._client = httpx.Client(trust_env=False, follow_redirects=False, headers={"accept-encoding": "identity"})
+        plain = {"accept-encoding": "identity"}
+        self._client = httpx.Client(
+            trust_env=False, follow_redirects=False, headers=plain, verify=_authorities(ca_file)
+        )
 
     def post(self, path: str, body: bytes, media_type: str, silence_s: float) -> Reply:
         """Raises TransportError; TimedOut when no byte came for `silence_s`."""
@@ -90,6 +95,16 @@ class Transport:
             if allowed(address, self._networks, self._loopback):
                 return address
         raise TransportError("not-allowed", "address outside the allowed networks")
+
+
+def _authorities(ca_file: Path | None) -> ssl.SSLContext | bool:
+    """The common list of authorities, or the one of the node's own choice instead."""
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise TransportError("not-allowed", f"{ca_file}: no certificates ({type(error).__name__})") from error
 
 
 def allowed(address: _Address, networks: Iterable[_Network], loopback: bool) -> bool:

@@ -102,7 +102,7 @@ def find_lane(ctx: Context, name: str) -> Lane | None:
     if link is None:
         return None
     networks = (*ctx.settings.allowed_networks, *host_networks(link.url))
-    transport = Transport(link.url, networks, ctx.identity.url)
+    transport = Transport(link.url, networks, ctx.identity.url, ctx.settings.ca_file)
     return Lane(link.peer, name, ctx.clock.token(16), transport, start=link.acked_seq)
 
 

@@ -71,9 +71,8 @@ def join(ctx: Context, token: str) -> None:
     """Enrol this node at its parent over the network. Raises BadToken, Invalid, TransportError."""
     invitation = read_token(token)
     request = join_request(ctx, token)
-    transport = Transport(
-        invitation.url, (*ctx.settings.allowed_networks, *host_networks(invitation.url)), ctx.identity.url
-    )
+    networks = (*ctx.settings.allowed_networks, *host_networks(invitation.url))
+    transport = Transport(invitation.url, networks, ctx.identity.url, ctx.settings.ca_file)
     try:
         reply = transport.post(JOIN_PATH, request, MEDIA_TYPE, SILENCE_S)
     finally:
