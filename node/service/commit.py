@@ -170,7 +170,8 @@ class Batch:
             "parts": [],
         }
         statement = author(payload, REMARK, self.ctx.identity.signer, self.me)
-        self.apply(statement, None)
+        if not self.known([statement.id]):  # the same words at the same instant are one statement
+            self.apply(statement, None)
         return statement
 
     def register(self, kind: str, body: Frozen, parts: Sequence[PartRef] = ()) -> Statement:

@@ -45,6 +45,8 @@ class Ledger:
         self.order: dict[NodeCode, list[Digest]] = {}
         self._at: dict[Position, Digest] = {}
         self._pending: dict[NodeCode, list[bytes]] = {}
+        self._kept_back: set[Digest] = set()
+        """Parts that are not `full`."""
 
     def signed(self, code: NodeCode, payload: bytes) -> None:
         self._pending.setdefault(code, []).append(payload)
@@ -64,8 +66,10 @@ class Ledger:
         conn.close()
 
     def check_released(self, document: bytes) -> None:
-        """Nothing is on its way that its author had not committed."""
+        """Nothing is on its way that its author had not committed, and nothing that is to stay where it is (I17)."""
         for line in document.split(b"\n"):
+            if line.startswith(b'{"chunk"') and json.loads(line)["chunk"]["digest"] in self._kept_back:
+                raise Violation("I17: a part that is not shared was sent")
             if line.startswith(b'{"payload"'):
                 found = identity(unb64(json.loads(line)["payload"]))
                 if found not in self.payloads:
@@ -75,6 +79,7 @@ class Ledger:
         found, said = identity(payload), json.loads(payload)
         self.payloads[found] = said
         self.order.setdefault(code, []).append(found)
+        self._kept_back |= {part["digest"] for part in said["parts"] if part["share"] != "full"}
         for position in _positions(found, said):
             if self._at.setdefault(position, found) != found:
                 raise Violation(f"I1: {code} signed two statements at {position}")

@@ -38,6 +38,8 @@ class Kept:
 
     to: NodeCode
     raw: bytes
+    used: bool = False
+    """Whether it was taken: then its challenge is used up, and it reads nothing out any more."""
 
 
 @dataclass
@@ -61,6 +63,10 @@ class Network:
             return False
         self.world.tally.fault(fault)
         return True
+
+    def taken(self, raw: bytes) -> None:
+        for item in self.kept:
+            item.used |= item.raw == raw
 
     def keep(self, to: NodeCode, raw: bytes) -> None:
         self.kept.append(Kept(to, raw))
@@ -147,6 +153,8 @@ class Wire:
             raise TransportError("unreachable", "connection closed") from None
         if sent != body:
             raise Violation("I21: a damaged document was taken")
+        if not received.challenged:
+            self._network.taken(body)
         return received
 
     def _reply(self, received: Received) -> bytes:
@@ -190,4 +198,7 @@ def replay(network: Network, machines: dict[NodeCode, Machine], kept: Kept, note
     network.world.ledger.check_released(reply)
     if received.challenged and received.applied:
         raise Violation("I13: a document without a valid challenge was applied")
+    if kept.used and not received.challenged:
+        raise Violation(f"I13: {kept.to} took one challenge for two documents")
+    kept.used |= not received.challenged
     note("challenged" if received.challenged else f"applied {received.applied}")

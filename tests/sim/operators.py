@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CLERK = Actor(1, "clerk", frozenset({"clerk"}))
 TURN, ELSEWHERE = 0.8, 0.93
 """Shares of commands: whose turn it is, then others who take part; the rest is out of place."""
+SECOND_THOUGHTS = 0.08
+"""Share of commands that follow upon the last one, by the same person."""
 SENSIBLE = 0.85
 """Share of arguments that fit what the operator sees."""
 NOWHERE: TopicId = "0" * 64
@@ -144,6 +146,8 @@ class Operators:
         checker, anyone = world.checker, chance.choice(world.joined)
         if len(checker.order) < world.options.topics_max and (not checker.order or chance.random() < 0.1):
             return anyone, self._order(anyone, "open", None)
+        if world.done and chance.random() < SECOND_THOUGHTS:
+            return self._again(world.done[-1].order)
         luck = chance.random()
         if luck < ELSEWHERE and checker.order:
             topic = chance.choice(checker.order)
@@ -157,6 +161,15 @@ class Operators:
         name = chance.choice([name for name in ACTS if anyone.knows_new or name not in ("survey", "thank")])
         topic = chance.choice([*checker.order, NOWHERE])
         return anyone, self._order(anyone, name, checker.seen(anyone.code, topic), topic)
+
+    def _again(self, last: Order) -> tuple[Machine, Order] | None:
+        """The same person does it twice, or at once the opposite."""
+        topic, machine = last.topic, self._world.machines[last.node]
+        if topic is None:
+            return None
+        opposite = {"accept": "decline", "decline": "accept", "close": "note", "reopen": "close"}
+        name = opposite.get(last.name, "note") if self._chance.random() < 0.6 else last.name
+        return machine, self._order(machine, name, self._world.checker.seen(machine.code, topic), topic)
 
     def _order(self, machine: Machine, name: str, seen: "Seen | None", topic: TopicId | None = None) -> Order:
         form = self._open() if name == "open" else self._form(machine, name, seen)

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from node.clock import Clock
 from node.context import Context, Signal
 from node.service import decide, delegate, exchange, joining
 from node.service.commit import write
@@ -16,6 +18,7 @@ from node.service.identity import GUARD
 from node.service.open import open_topic
 from node.service.published import publish
 from node.service.receive import receive_file, retry_parked
+from node.service.remark import remark
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
@@ -140,3 +143,18 @@ def test_a_crash_between_the_grant_and_the_guard_is_made_good_at_the_next_start(
     assert json.loads(guard.read_bytes())["inc"] == list(again.identity.inc)
     assert again.identity.inc.number == 1
     again.engine.dispose()
+
+
+class _Stopped(Clock):
+    """A clock that stands still, or was set back to the very instant."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_the_same_remark_at_the_same_instant_is_one_statement(tree: Tree) -> None:
+    topic = do(tree.city, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[])).id
+    node = replace(tree.city, clock=_Stopped())
+    for _ in range(2):
+        do(node, remark, topic, api.RemarkForm(kind="urge", text="请加快"))
+    assert _all(node, t.remarks.c.kind) == ["urge"]
