@@ -473,7 +473,7 @@ def test_statement_that_cannot_be_applied_yet_changes_no_topic(house: House, evi
 
 
 def test_two_entries_at_one_position_freeze_their_author_alone(house: House):
-    evil = house.another("620104")
+    evil = house.another("620122")
     thread = evil.topic()
     assert evil.add(thread, "noted", {"text": "one"}).verdicts == ()
     rival = Thread(thread.raws[:1], thread.topic, thread.term)
