@@ -62,6 +62,7 @@ def make(folder: Path, code: str, tier: Tier, root: bool = False, **settings: An
 
 def reload(ctx: Context) -> Context:
     """The same node after a restart."""
+    ctx.engine.dispose()
     return load(ctx.settings, ctx.clock, new_start=True)
 
 
@@ -71,6 +72,7 @@ def join(parent: Context, child: Context) -> Context:
         token = joining.invite(batch, child.identity.code, child.identity.tier, child.identity.name)
     request = joining.join_request(child, token)
     joining.finish_join(child, token, joining.enrol_child(parent, request))
+    child.engine.dispose()
     return load(child.settings, child.clock)
 
 

@@ -1,10 +1,10 @@
 """Why a command is refused now, as one tree below DomainError; node.api.problems maps each to its problem type.
 
-    Refusal
-      NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, CloseAtOrigin, Healing
-      NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
-      Malformed, BadCursor, Unauthenticated, NotAllowed, NotFound, TooLarge, UnsupportedMedia
-      TooManyRequests, Unavailable, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
+Refusal
+  NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, CloseAtOrigin, Healing
+  NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
+  Malformed, BadCursor, Unauthenticated, NotAllowed, NotFound, TooLarge, UnsupportedMedia
+  TooManyRequests, Unavailable, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
 """
 
 from node.domain.errors import DomainError

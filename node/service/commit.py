@@ -144,6 +144,11 @@ class Batch:
             self._lists = in_force(self.ctx, self.conn)
         return self._lists
 
+    def lists_changed(self) -> None:
+        """A version of a list was added in this transaction."""
+        self._lists = None
+        self.ctx.cache.pop(LISTS, None)
+
     def frozen(self, chain: Chain) -> bool:
         return (chain.custodian, chain.inc) in self._frozen
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, delete, exists, func, insert, or_, select, update
 
 from node.service.commit import Batch
 from node.service.published import list_arrived
@@ -24,18 +24,35 @@ from sync.keys import b64, unb64
 PULLS_MAX = 64
 LINE_OVERHEAD = 220
 QUERY_VALUES_MAX = 500
+_SIZES = select(t.parts.c.digest, t.parts.c.salt, func.length(t.parts.c.content).label("size")).where(
+    t.parts.c.digest.in_(bindparam("digests", expanding=True)), t.parts.c.content.is_not(None)
+)
+_CONTENT = select(func.substr(t.parts.c.content, bindparam("first"), bindparam("count"), type_=LargeBinary())).where(
+    t.parts.c.digest == bindparam("digest")
+)
+_FULL = select(t.part_refs.c.digest).where(
+    t.part_refs.c.statement.in_(bindparam("statements", expanding=True)), t.part_refs.c.share == "full"
+)
+_WANTED = (
+    select(t.wanted_parts)
+    .where(t.wanted_parts.c.peer == bindparam("peer"))
+    .order_by(t.wanted_parts.c.digest)
+    .limit(PULLS_MAX)
+)
 
 
 def chunks_of(conn: Connection, offsets: Mapping[Digest, int], bytes_max: int) -> list[Chunk]:
-    """Pieces of parts, each from its offset on, as far as `bytes_max` allows; parts that are not here are left out."""
-    query = select(t.parts.c.digest, t.parts.c.salt, t.parts.c.content).where(t.parts.c.content.is_not(None))
+    """Pieces of parts, each from its offset on, as far as `bytes_max` allows; parts that are not here are left out.
+
+    Sizes are looked up first: of content no more is read than is sent.
+    """
     found: list[Chunk] = []
     room = bytes_max
     for some in _slices(list(offsets)):
-        for row in conn.execute(query.where(t.parts.c.digest.in_(some))):
+        for row in conn.execute(_SIZES, {"digests": some}).all():
             if room <= 0:
                 return found
-            pieces = _pieces(row, offsets[row.digest], room)
+            pieces = _pieces(conn, row, offsets[row.digest], room)
             found += pieces
             room -= sum(len(piece.data) + LINE_OVERHEAD for piece in pieces)
     return found
@@ -45,9 +62,7 @@ def to_send(conn: Connection, statements: Sequence[Digest]) -> dict[Digest, int]
     """The `full` parts these statements name, from their start."""
     found: dict[Digest, int] = {}
     for some in _slices(list(statements)):
-        refs = t.part_refs.c
-        query = select(refs.digest).where(refs.statement.in_(some), refs.share == "full")
-        found.update(dict.fromkeys(conn.execute(query).scalars(), 0))
+        found.update(dict.fromkeys(conn.execute(_FULL, {"statements": some}).scalars(), 0))
     return found
 
 
@@ -67,8 +82,7 @@ def may_pull(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> dict[Di
 
 def pulls_for(conn: Connection, peer: NodeCode) -> list[Pull]:
     """What to ask this peer for."""
-    query = select(t.wanted_parts).where(t.wanted_parts.c.peer == peer).order_by(t.wanted_parts.c.digest)
-    return [Pull(digest=row.digest, offset=row.got) for row in conn.execute(query.limit(PULLS_MAX))]
+    return [Pull(digest=row.digest, offset=row.got) for row in conn.execute(_WANTED, {"peer": peer})]
 
 
 def take(batch: Batch, peer: NodeCode, chunks: Sequence[Chunk]) -> None:
@@ -165,16 +179,24 @@ def _put_to_use(batch: Batch, ref: Any, content: bytes) -> None:
         list_arrived(batch, ref.statement, ref.digest, content)
 
 
-def _pieces(row: Any, offset: int, room: int) -> list[Chunk]:
+def _pieces(conn: Connection, row: Any, offset: int, room: int) -> list[Chunk]:
     """A part's content from `offset` on as chunks; an empty part is one empty chunk."""
-    found: list[Chunk] = []
-    at, size = offset, len(row.content)
-    while room > 0 and (at < size or (size == 0 and not found)):
-        data = row.content[at : at + min(CHUNK_BYTES_MAX, max(room * 3 // 4, 1))]
-        found.append(Chunk(digest=row.digest, salt=row.salt, size=size, offset=at, data=b64(data)))
-        room -= len(found[-1].data) + LINE_OVERHEAD
-        at += len(data)
-    return found
+    end = min(row.size, offset + max(room * 3 // 4, 1))
+    content: bytes = b""
+    if end > offset:
+        wanted = {"digest": row.digest, "first": offset + 1, "count": end - offset}
+        content = conn.execute(_CONTENT, wanted).scalar_one()
+    starts = range(offset, end, CHUNK_BYTES_MAX) if row.size else range(1)
+    return [
+        Chunk(
+            digest=row.digest,
+            salt=row.salt,
+            size=row.size,
+            offset=at,
+            data=b64(bytes(content[at - offset : at - offset + CHUNK_BYTES_MAX])),
+        )
+        for at in starts
+    ]
 
 
 def _slices(values: list[Digest]) -> Iterator[list[Digest]]:

@@ -7,8 +7,9 @@ from sqlalchemy import select
 from node.domain.errors import DomainError
 from node.domain.refusals import Invalid
 from node.service.commit import Batch
-from node.service.lists import LISTS, add_version, check, last_version
+from node.service.lists import add_version, areas_above, check, last_version
 from node.store import tables as t
+from node.store.topics import renew_areas
 from schemas.ids import Digest
 from schemas.registry import Published
 from sync.sealing import parse
@@ -63,4 +64,7 @@ def _add(batch: Batch, name: str, version: int, statement: Digest, digest: Diges
     row = {"list": name, "author": publisher, "version": version, "statement": statement, "digest": digest}
     rank = batch.roster.members[publisher].tier.rank
     add_version(batch.conn, {**row, "rank": rank, "at": batch.now})
-    batch.ctx.cache.pop(LISTS, None)
+    batch.lists_changed()
+    if name == "divisions":
+        batch.flush()
+        renew_areas(batch.conn, lambda code: areas_above(batch.lists, code))

@@ -66,6 +66,23 @@ def store(conn: Connection, changed: list[Working], around: Surroundings) -> Non
         conn.execute(insert(topic_areas), rows)
 
 
+def renew_areas(conn: Connection, areas_above: Callable[[str], tuple[str, ...]]) -> None:
+    """Derive the areas above those the topics name anew: the division table has changed."""
+    conn.execute(delete(topic_areas).where(topic_areas.c.own.is_(False)))
+    named = conn.execute(select(topic_areas.c.topic, topic_areas.c.area)).all()
+    own: dict[TopicId, list[str]] = {}
+    for topic, area in named:
+        own.setdefault(topic, []).append(area)
+    rows = [
+        {"topic": topic, "area": code, "own": False}
+        for topic, areas in own.items()
+        for code in dict.fromkeys(code for area in areas for code in areas_above(area))
+        if code not in areas
+    ]
+    if rows:
+        conn.execute(insert(topic_areas), rows)
+
+
 def status(chain: Chain, frozen: bool) -> str:
     if frozen:
         return "frozen"
