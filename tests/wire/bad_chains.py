@@ -12,7 +12,7 @@ Row = tuple[str, str, Thread, str]
 
 
 def bad_chains() -> Iterator[tuple[str, Vector]]:
-    for group in (_positions, _writers, _offers, _ends, _claims, _new):
+    for group in (_positions, _writers, _accepts, _resumes, _ways, _ends, _children, _claims, _new):
         yield from group()
 
 
@@ -96,11 +96,8 @@ def _writers() -> Iterator[tuple[str, Vector]]:
         yield _chain(f"chain-{name}", "5.3", sentence, "chain-worked-on", thread, code)
 
 
-def _offers() -> Iterator[tuple[str, Vector]]:
-    offer, taken, split = b.on_offer(), b.taken(), b.split()
-    said = b.declined(offer, CITY)
-    other_topic = b.declined(b.on_offer(), CITY, topic="0" * 64)
-    recalled = c.remark(CITY, offer.topic, offer.head, "recalled", {"reason": "x"})
+def _accepts() -> Iterator[tuple[str, Vector]]:
+    offer = b.on_offer()
     rows: list[Row] = [
         (
             "accept-other-offer",
@@ -132,6 +129,17 @@ def _offers() -> Iterator[tuple[str, Vector]]:
             _then(offer, CITY, "accepted", {"offer": offer.head}, term=c.FIRST_TERM),
             "wrong-term",
         ),
+    ]
+    for name, sentence, thread, code in rows:
+        yield _chain(f"chain-{name}", "5.3", sentence, "chain-accepted", thread, code)
+
+
+def _resumes() -> Iterator[tuple[str, Vector]]:
+    offer = b.on_offer()
+    said = b.declined(offer, CITY)
+    other_topic = b.declined(b.on_offer(), CITY, topic="0" * 64)
+    recalled = c.remark(CITY, offer.topic, offer.head, "recalled", {"reason": "x"})
+    rows: list[Row] = [
         (
             "resume-other-offer",
             "resumed names another offer",
@@ -186,6 +194,14 @@ def _offers() -> Iterator[tuple[str, Vector]]:
             _then(offer, COUNTY, "resumed", b.resumed(offer.head, said), term=c.FIRST_TERM),
             "wrong-term",
         ),
+    ]
+    for name, sentence, thread, code in rows:
+        yield _chain(f"chain-{name}", "5.3", sentence, "chain-resumed", thread, code)
+
+
+def _ways() -> Iterator[tuple[str, Vector]]:
+    taken, split = b.taken(), b.split()
+    rows: list[Row] = [
         (
             "report-not-back",
             "a report to a node that is not next on the stack",
@@ -218,24 +234,16 @@ def _offers() -> Iterator[tuple[str, Vector]]:
         ),
     ]
     for name, sentence, thread, code in rows:
-        base = "chain-resumed" if name.startswith("resume") else "chain-accepted"
-        yield _chain(f"chain-{name}", "5.3", sentence, base, thread, code)
+        yield _chain(f"chain-{name}", "5.3", sentence, "chain-accepted", thread, code)
 
 
 def _ends() -> Iterator[tuple[str, Vector]]:
-    back, split, ended = b.given_back(), b.split(), b.portions_ended()
+    split, ended = b.split(), b.portions_ended()
     empty: Json = {"text": "", "children": []}
-    closed = _then(back, COUNTY, "closed", empty)
+    closed = _then(b.given_back(), COUNTY, "closed", empty)
     resulted = _then(b.taken(), CITY, "resulted", {"outcome": "A", "text": ""})
-    child = b.child(split.head, 0, "1" * 64, "2" * 64)
-    twice = _then(split, CITY, "child_closed", child)
     heads = [{**one, "head": "0" * 64} for one in b.children_of_closed()]
     kept = [{**one, "detached": False} for one in b.children_of_closed()]
-    portions = [b.portion(COUNTY, "assist")] * 64
-    many = b.born(CITY)
-    for _ in range(4):
-        many.add(CITY, "split", {"portions": portions})
-    deep = b.born(CITY, parent={"entry": "0" * 64, "n": 0}, depth=8)
     rows: list[Row] = [
         (
             "close-elsewhere",
@@ -277,6 +285,22 @@ def _ends() -> Iterator[tuple[str, Vector]]:
             "closed",
         ),
         ("reopen-open", "reopened while open", _then(b.born(), COUNTY, "reopened", {"reason": "x"}), "not-closed"),
+    ]
+    for name, sentence, thread, code in rows:
+        base = "chain-split-and-closed" if "child" in name else "chain-closed"
+        yield _chain(f"chain-{name}", "5.3", sentence, base, thread, code)
+
+
+def _children() -> Iterator[tuple[str, Vector]]:
+    split = b.split()
+    child = b.child(split.head, 0, "1" * 64, "2" * 64)
+    twice = _then(split, CITY, "child_closed", child)
+    portions = [b.portion(COUNTY, "assist")] * 64
+    many = b.born(CITY)
+    for _ in range(4):
+        many.add(CITY, "split", {"portions": portions})
+    deep = b.born(CITY, parent={"entry": "0" * 64, "n": 0}, depth=8)
+    rows: list[Row] = [
         (
             "child-unknown",
             "a child that was never split off",
@@ -299,8 +323,7 @@ def _ends() -> Iterator[tuple[str, Vector]]:
         ("split-too-wide", "257 children", _then(many, CITY, "split", {"portions": portions[:1]}), "too-many-children"),
     ]
     for name, sentence, thread, code in rows:
-        base = "chain-split-and-closed" if "child" in name or "split" in name else "chain-closed"
-        yield _chain(f"chain-{name}", "5.3", sentence, base, thread, code)
+        yield _chain(f"chain-{name}", "5.3", sentence, "chain-split-and-closed", thread, code)
 
 
 def _claim(by: str, term: list[Any], start: Thread | None = None) -> Thread:

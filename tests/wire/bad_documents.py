@@ -20,66 +20,94 @@ from tests.wire.good import (
 
 
 def bad_documents() -> Iterator[tuple[str, Vector]]:
-    for group in (_registry, _seals, _documents, _keys, _joins):
+    for group in (_cards, _registry, _seals, _documents, _keys, _joins):
         yield from group()
 
 
-def _registry() -> Iterator[tuple[str, Vector]]:
+def _more(sentence: str, data: bytes, code: str, base: str = "registry-tree") -> Vector:
+    """The whole tree and one entry more."""
     tree = b.registry()
-    prev = c.identity(tree[2])
+    return {**registry(sentence, "7.2", [*tree, data], at=len(tree), **expected(code)), "good": base}
+
+
+def _last() -> str:
+    """The last entry of the province's chain, the third."""
+    return c.identity(b.registry()[2])
+
+
+def _enrol(body: Json, **other: object) -> bytes:
+    """The province's next entry; `other` replaces fields of it."""
+    payload = {"seq": 3, "prev": _last(), **other}
+    return c.registered(PROVINCE, 0, None, "enrolled", body, **payload)
+
+
+def _cards() -> Iterator[tuple[str, Vector]]:
     small = "01" + "00" * 31
     flipped = c.card(c.STRANGER)["key"]
     spare = flipped[:-1] + chr(ord(flipped[-1]) + 1)
-
-    def more(sentence: str, data: bytes, code: str, base: str = "registry-tree") -> Vector:
-        return {**registry(sentence, "7.2", [*tree, data], at=len(tree), **expected(code)), "good": base}
-
-    def enrol(body: Json, by: str = PROVINCE, seq: int = 3, before: str | None = prev, **other: object) -> bytes:
-        return c.registered(by, seq, before, "enrolled", body, **other)
-
     new = b.enrolled(c.STRANGER)
     rows: list[tuple[str, str, bytes, str]] = [
         (
             "code-taken",
             "a code enrolled twice",
-            enrol({"node": c.card(c.STRANGER) | {"code": COUNTY}, "inc": new["inc"]}),
+            _enrol({"node": c.card(c.STRANGER) | {"code": COUNTY}, "inc": new["inc"]}),
             "code-taken",
         ),
-        ("key-taken", "the key of another node", enrol(b.enrolled(c.STRANGER, key=c.card(COUNTY)["key"])), "key-taken"),
-        ("wrong-tier", "a child of the same tier", enrol(b.enrolled(c.STRANGER, tier="province")), "wrong-tier"),
+        (
+            "key-taken",
+            "the key of another node",
+            _enrol(b.enrolled(c.STRANGER, key=c.card(COUNTY)["key"])),
+            "key-taken",
+        ),
+        ("wrong-tier", "a child of the same tier", _enrol(b.enrolled(c.STRANGER, tier="province")), "wrong-tier"),
         ("by-a-county", "a county enrols a county", c.registered(COUNTY, 0, None, "enrolled", new), "wrong-tier"),
         (
             "incarnation-2",
             "a first incarnation with number 2",
-            enrol({**new, "inc": [2, "0" * 32]}),
+            _enrol({**new, "inc": [2, "0" * 32]}),
             "wrong-incarnation",
         ),
         (
             "incarnation-without-nonce",
             "a first incarnation without nonce",
-            enrol({**new, "inc": [1, ""]}),
+            _enrol({**new, "inc": [1, ""]}),
             "wrong-incarnation",
         ),
         (
             "small-order-key",
             "a key of small order",
-            enrol(b.enrolled(c.STRANGER, key=c.b64(bytes.fromhex(small)))),
+            _enrol(b.enrolled(c.STRANGER, key=c.b64(bytes.fromhex(small)))),
             "bad-key",
         ),
         (
             "key-spare-bits",
             "a key with bits to spare that are not zero",
-            enrol(b.enrolled(c.STRANGER, key=spare)),
+            _enrol(b.enrolled(c.STRANGER, key=spare)),
             "bad-key",
         ),
-        ("key-short", "a key of 42 characters", enrol(b.enrolled(c.STRANGER, key=flipped[:-1])), "invalid"),
-        ("gap", "a seq left out", enrol(new, seq=4), "gap"),
-        ("second-at-seq", "a second entry at a seq taken", enrol(new, seq=2), "equivocation"),
-        ("wrong-prev", "another prev", enrol(new, before="0" * 64), "wrong-prev"),
+        ("key-short", "a key of 42 characters", _enrol(b.enrolled(c.STRANGER, key=flipped[:-1])), "invalid"),
+        (
+            "url-of-no-scheme",
+            "a URL of another scheme",
+            _enrol(b.enrolled(c.STRANGER, url="ftp://620104.example")),
+            "invalid",
+        ),
+        ("recipient-of-no-age", "no age recipient", _enrol(b.enrolled(c.STRANGER, box="age2" + "q" * 58)), "invalid"),
+    ]
+    for name, sentence, data, code in rows:
+        yield f"registry-{name}", _more(sentence, data, code)
+
+
+def _registry() -> Iterator[tuple[str, Vector]]:
+    new = b.enrolled(c.STRANGER)
+    rows: list[tuple[str, str, bytes, str]] = [
+        ("gap", "a seq left out", _enrol(new, seq=4), "gap"),
+        ("second-at-seq", "a second entry at a seq taken", _enrol(new, seq=2), "equivocation"),
+        ("wrong-prev", "another prev", _enrol(new, prev="0" * 64), "wrong-prev"),
         (
             "author-in-other-inc",
             "an author in an incarnation never granted",
-            enrol(new, seq=0, before=None, inc=[2, "0" * 32]),
+            _enrol(new, seq=0, prev=None, inc=[2, "0" * 32]),
             "unknown-key",
         ),
         (
@@ -94,22 +122,15 @@ def _registry() -> Iterator[tuple[str, Vector]]:
             c.registered(c.CITY2, 0, None, "anchored", _root(c.CITY2), inc=[2, "0" * 32]),
             "second-root",
         ),
-        (
-            "url-of-no-scheme",
-            "a URL of another scheme",
-            enrol(b.enrolled(c.STRANGER, url="ftp://620104.example")),
-            "invalid",
-        ),
-        ("recipient-of-no-age", "no age recipient", enrol(b.enrolled(c.STRANGER, box="age2" + "q" * 58)), "invalid"),
     ]
     for name, sentence, data, code in rows:
-        yield f"registry-{name}", more(sentence, data, code)
+        yield f"registry-{name}", _more(sentence, data, code)
     body = {"list": "divisions", "version": -1}
     yield (
         "registry-version-negative",
-        more(
+        _more(
             "a negative version",
-            c.registered(PROVINCE, 3, prev, "published", body),
+            c.registered(PROVINCE, 3, _last(), "published", body),
             "invalid",
             "registry-published",
         ),

@@ -191,8 +191,9 @@ def remark(code: str, topic: str | None, entry: str, kind: str, body: Mapping[st
     return jws(dumps({**payload, **other}), REMARK, code)
 
 
-def registered(code: str, seq: int, prev: str | None, kind: str, body: Mapping[str, Any], **other: Any) -> bytes:
-    payload = {**shared(code), "seq": seq, "prev": prev, "kind": kind, "body": dict(body), "parts": []}
+def registered(code: str, at: int, before: str | None, kind: str, body: Mapping[str, Any], /, **other: Any) -> bytes:
+    """A registry entry at a position; `other` replaces fields of it."""
+    payload = {**shared(code), "seq": at, "prev": before, "kind": kind, "body": dict(body), "parts": []}
     return jws(dumps({**payload, **other}), REGISTRY, code)
 
 
