@@ -343,12 +343,11 @@ def _repeat(batch: Batch, link: Link, found: Received, item: Item, seq: int) -> 
 def _park(
     batch: Batch, link: Link, item: Item, seq: int, disposition: Disposition, code: str, state: str, relayed: bool
 ) -> None:
-    topic = None
-    if item.signed is not None:
-        topic = _claimed_topic(item)
+    """Keep what is not applied; what came ahead by stick before gets its verdict, now that it has one."""
     mine = (parked.c.peer == link.peer, parked.c.inc == inc_text(link.received_inc), parked.c.stream_seq == seq)
-    if batch.conn.execute(select(parked.c.id).where(*mine)).first() is not None:
-        batch.conn.execute(update(parked).where(*mine).values(disposition=disposition, code=code, state=state))
+    verdict = {"disposition": disposition, "code": code, "state": state, "relayed": relayed}
+    batch.note_deferred()
+    if batch.conn.execute(update(parked).where(*mine).values(verdict)).rowcount:
         return
     batch.conn.execute(
         insert(parked).values(
@@ -357,15 +356,11 @@ def _park(
             stream_seq=seq,
             raw=item.raw,
             statement=item.id,
-            topic=topic,
-            disposition=disposition,
-            code=code,
-            state=state,
-            relayed=relayed,
+            topic=_claimed_topic(item) if item.signed is not None else None,
             at=batch.now,
+            **verdict,
         )
     )
-    batch.note_deferred()
 
 
 def _claimed_topic(item: Item) -> Digest | None:

@@ -14,6 +14,7 @@ from schemas.ids import NodeCode
 from sync.errors import BadDocument, SyncError
 from tests.sim import joining
 from tests.sim.chance import SKEW_MAX_S
+from tests.sim.checks import LinkRow
 from tests.sim.ledger import Violation
 from tests.sim.machine import Machine, NoRoom
 from tests.sim.network import corrupt, replay
@@ -145,9 +146,8 @@ class Events:
 
     def _bundle_piece(self) -> str:
         """A document with only some of what the other has not acknowledged: one piece of many, lost or early."""
-        sender, receiver = self._link()
-        link = self._world.checker.account(sender.code).links[receiver.code]
-        start = self._chance.randint(link.acked, link.sent)
+        sender, receiver, link = self._backlog()
+        start = self._chance.randint(link.acked, max(link.acked, link.sent - 1))
         room = Budget(items=self._chance.randint(1, 4), bytes=BYTES_DEFAULT, wait_s=0)
         envelope = Envelope(receiver.code, "file", None, None, None, None, room)
         with sender.at_work() as ctx:
@@ -159,6 +159,14 @@ class Events:
         if self._chance.random() < 0.3:
             return f"{sender.code} to {receiver.code}: {count} after {start}, on their way"
         return f"{sender.code} to {receiver.code}: {count} after {start}, {self.take_piece(receiver.code, raw)}"
+
+    def _backlog(self) -> tuple[Machine, Machine, LinkRow]:
+        """The fullest of a few links."""
+        found = []
+        for _ in range(4):
+            sender, receiver = self._link()
+            found.append((sender, receiver, self._world.checker.account(sender.code).links[receiver.code]))
+        return max(found, key=lambda item: item[2].sent - item[2].acked)
 
     def take_piece(self, to: NodeCode, raw: bytes) -> str:
         try:

@@ -12,6 +12,7 @@ from node.store.codec import load_chain
 from node.store.engine import reading
 from schemas.ids import Digest, NodeCode, TopicId
 from sync.chain import verify
+from sync.custody import Chain
 from sync.errors import Held
 from sync.sealing import open_statement, parse
 from tests.sim.ledger import Violation
@@ -218,11 +219,22 @@ def _check_tree(world: "World", machines: list[Machine], unread: set[TopicId]) -
             continue
         if seen.chain.closed and any(child.state == "open" for child in seen.chain.children):
             raise Violation(f"I16: topic {world.checker.number(id)} is closed over an open part")
+        _check_told(world, id, seen.chain)
         for child in seen.chain.children:
             if child.head is not None and entry_of.get(child.head, ("", ""))[0] != child.topic:
                 raise Violation("I16: a part is named with a head that is not its own")
             if child.state == "closed" and entry_of[child.head or ""][1] != "closed":
                 raise Violation("I16: a part is named as closed with a head that does not close it")
+
+
+def _check_told(world: "World", id: TopicId, chain: Chain) -> None:
+    """A part that was closed is no longer waited for: its end was written down in the same transaction."""
+    waited_for = {(child.entry, child.n) for child in chain.children if child.state == "open"}
+    for part in world.checker.split_off(id):
+        above = world.checker.payloads[part]["body"]["parent"]
+        seen = world.checker.seen(world.checker.payloads[part]["author"], part)
+        if seen is not None and seen.chain.closed and (above["entry"], above["n"]) in waited_for:
+            raise Violation(f"I16: topic {world.checker.number(id)} still waits for a part that is closed")
 
 
 def _check_verify(machines: list[Machine]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from node.domain.topic import STEPS
 from schemas import api
-from schemas.ids import TopicId
+from schemas.ids import NodeCode, TopicId
 from tests.sim import final, joining
 from tests.sim.ledger import Violation
 from tests.sim.machine import Machine
@@ -76,12 +76,22 @@ def _mend(world: "World") -> None:
         if not machine.knows_new and not world.options.stays_old:
             machine.knows_new = True
             world.tally.fault("older-version")
-            machine.restart()
+            world.guarded("upgrade", partial(_upgrade, machine))
     for code in world.options.late:
         if not world.machines[code].joined:
-            joining.join(world, code)
+            world.guarded("join", partial(_join, world, code))
     if world.options.stays_old:
         world.tally.fault("older-version")
+
+
+def _upgrade(machine: Machine) -> str:
+    machine.restart()
+    return machine.code
+
+
+def _join(world: "World", code: NodeCode) -> str:
+    joining.join(world, code)
+    return code
 
 
 def _repeat_everything(world: "World") -> None:

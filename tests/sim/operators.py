@@ -181,7 +181,7 @@ class Operators:
         chain, me = seen.chain, machine.code
         names = ["remark"]
         if machine.knows_new and self._world.options.old:
-            names += ["thank"]
+            names += ["thank"] * 2
         if chain.offer is not None:
             if chain.offer.to == me:
                 names += ["accept"] * 6 + ["decline"] * 2
@@ -193,16 +193,16 @@ class Operators:
             return names
         if chain.closed:
             return [*names, "reopen"]
-        names += ["note", "amend", "result", "step", "step", "step"]
+        names += ["note", "amend", "result"] + ["step"] * self._world.options.zeal
         if machine.knows_new and self._world.options.old:
             names += ["survey"]
         if any(child.state == "open" for child in chain.children):
-            return [*names, "detach", "detach"]
+            return [*names, "detach", "detach", "close"]
         names += ["escalate"] * 3 if self._world.options.parent(me) else []
         names += ["report", "return"] if chain.below else []
         names += ["delegate", "delegate", "split"] if self._world.below(me) else []
         if chain.origin == me and seen.step == STEPS[-1]:
-            names += ["close"] * 6
+            names += ["close"] * 2 * self._world.options.zeal
         return names
 
     # ---- forms --------------------------------------------------------------------------------------------------

@@ -48,7 +48,10 @@ STEPS_DEFAULT = 300
 
 @dataclass(frozen=True)
 class Options:
-    """`late` join in the middle; `old` do not know the newest kinds, until the end or (`stays_old`) for good."""
+    """`late` join in the middle; `old` do not know the newest kinds, until the end or (`stays_old`) for good.
+
+    `zeal` is how much of the operators' work brings a topic nearer to its end rather than elsewhere.
+    """
 
     seed: int
     steps: int
@@ -61,6 +64,7 @@ class Options:
     faults: tuple[str, ...]
     fault_rate: float
     topics_max: int
+    zeal: int
     deadlines: bool
     finish: bool
     twin: bool
@@ -96,7 +100,9 @@ def expand(seed: int, steps: int = STEPS_DEFAULT) -> Options:
     faults = tuple(name for name in FAULTS if chance.random() < _ENABLED_SHARE)
     codes = (PROVINCE, *cities, *counties)
     late = tuple(code for code in counties[1:] if "late-joiner" in faults and chance.random() < 0.4)
-    old = tuple(code for code in codes if "older-version" in faults and chance.random() < 0.3)
+    old = tuple(
+        code for code in codes if "older-version" in faults and chance.random() < (0.5 if code in cities else 0.25)
+    )
     skew = chance.choice((0, 3600, SKEW_MAX_S))
     twin = chance.random() < 0.15
     return Options(
@@ -110,6 +116,7 @@ def expand(seed: int, steps: int = STEPS_DEFAULT) -> Options:
         skews_s=tuple(chance.randint(-skew, skew) for _ in codes),
         faults=faults,
         fault_rate=chance.choice((0.01, 0.04, 0.12)),
+        zeal=chance.choice((1, 3, 9)),
         topics_max=chance.choice((2, 5, 10)),
         deadlines=not twin and chance.random() < 0.5,
         finish=chance.random() < 0.4,

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from node.clock import Clock
 from node.context import Context, Signal
-from node.service import decide, delegate, exchange, joining
+from node.service import decide, delegate, exchange, joining, work
 from node.service.commit import write
 from node.service.identity import GUARD
 from node.service.open import open_topic
@@ -27,7 +27,7 @@ from schemas.ids import Tier
 from tests.nodes import Wire, do, join, make, reload, settle
 from tests.sim.events import POWERS
 from tests.sim.machine import Crash, set_version
-from tests.sim.operators import thank
+from tests.sim.operators import survey, thank
 
 
 class Tree:
@@ -64,6 +64,13 @@ def _all(node: Context, column: Any, *where: Any) -> list[Any]:
         return list(conn.execute(select(column).where(*where)).scalars())
 
 
+def _piece(sender: Context, to: str, after: int) -> bytes:
+    """What a stick may bring: a document with the sender's stream from the middle on."""
+    room = Budget(items=10, bytes=1024 * 1024, wait_s=0)
+    envelope = exchange.Envelope(to, "file", None, None, None, None, room)
+    return exchange.document(sender, envelope, exchange.Content(after, room))[0]
+
+
 def _topic_at_city(tree: Tree) -> str:
     view = do(tree.province, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[]))
     form = api.DelegateForm(to="620100", instruction="请办理", override_reason="就近")
@@ -92,9 +99,7 @@ def test_a_node_that_joins_after_a_list_was_published_gets_its_content(tree: Tre
 def test_what_came_ahead_by_stick_and_then_by_wire_waits_no_longer(tree: Tree) -> None:
     for _ in range(3):
         do(tree.city, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[]))
-    room = Budget(items=10, bytes=1024 * 1024, wait_s=0)
-    envelope = exchange.Envelope("620000", "file", None, None, None, None, room)
-    last_two = exchange.document(tree.city, envelope, exchange.Content(2, room))[0]
+    last_two = _piece(tree.city, "620000", 2)
     receive_file(tree.province, last_two)
     assert _all(tree.province, t.parked.c.state) == ["ahead", "ahead"]
     tree.settle()
@@ -120,6 +125,26 @@ def test_who_joins_a_topic_later_gets_what_was_passed_on_unread(tree: Tree) -> N
         set_version(False)
     for node in (tree.province, tree.city, tree.county):
         assert _all(node, t.remarks.c.kind) == ["thanked"]
+
+
+def test_what_came_ahead_and_was_passed_on_unread_is_stored_once(tree: Tree) -> None:
+    """The city, which cannot read the first entry, gets the second one before it by stick; then it is upgraded."""
+    set_version(True)
+    try:
+        topic = do(tree.county, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[])).id
+        tree.settle()
+        sent = _all(tree.county, t.links.c.sent_seq)[0]
+        do(tree.county, survey, topic, api.NoteForm(text="已勘查"))
+        do(tree.county, work.note, topic, api.NoteForm(text="待回复"))
+        set_version(False)
+        receive_file(tree.city, _piece(tree.county, "620100", sent + 1))
+        tree.settle()
+        assert sorted(_all(tree.city, t.parked.c.state)) == ["deferred", "held"]
+        set_version(True)
+        assert retry_parked(tree.city) == 2
+        assert _all(tree.city, t.topics.c.seq) == [2]
+    finally:
+        set_version(False)
 
 
 class _Dies(Signal):
