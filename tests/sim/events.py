@@ -1,12 +1,14 @@
 """Faults that happen to a node or a link at a moment of their own: crashes to come, cuts, jumps, sticks."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from node.domain.refusals import Refusal
 from node.service.bundle import export_bundle, import_bundle
 from node.service.commit import write
 from node.service.exchange import Content, Envelope, document
+from node.service.intake import import_topics
 from node.service.published import publish
 from node.service.receive import receive_file
 from schemas.exchange import BYTES_DEFAULT, Budget
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 Act = Callable[[], str]
 BUNDLES_KEPT = 8
+SHEET_ROWS = 3
+SHEET = "编号,标题,内容\n1,城关区路灯,不亮\n2,积水,下雨就积水\n3,积水,下雨就积水\n"
 POWERS = "category,function,tier,body,area,source\n城乡建设/安全生产,decide,{tier},县级人民政府,,假定\n"
 
 
@@ -34,7 +38,7 @@ class Events:
         self._world = world
         self._chance = world.chance
         faults = [name for name in EVENT_FAULTS if name in world.options.faults]
-        self._names = [*faults, "replay", "publish"]
+        self._names = [*faults, "replay", "publish", "import"]
         if world.options.late:
             self._names.append("late-joiner")
         if world.options.old and not world.options.stays_old:
@@ -141,7 +145,7 @@ class Events:
             bundles.pop(self._chance.randrange(len(bundles)))
         self._count("bundle")
         if self._chance.random() < 0.6:
-            return f"{sender.code} to {receiver.code}: {self._import(receiver, raw)}"
+            return f"{sender.code} to {receiver.code}: {self._read_bundle(receiver, raw)}"
         return f"{sender.code} to {receiver.code}: on its way"
 
     def _bundle_piece(self) -> str:
@@ -188,7 +192,7 @@ class Events:
             return "none"
         to, raw = self._chance.choice(self._world.bundles)
         self._count("bundle-again")
-        return f"{to}: {self._import(self._world.machines[to], raw)}"
+        return f"{to}: {self._read_bundle(self._world.machines[to], raw)}"
 
     def _bundle_damaged(self) -> str:
         if not self._world.bundles:
@@ -211,9 +215,9 @@ class Events:
 
     def again(self, to: NodeCode, raw: bytes) -> str:
         """A bundle once more, when everything has arrived."""
-        return f"bundle {to}: {self._import(self._world.machines[to], raw)}"
+        return f"bundle {to}: {self._read_bundle(self._world.machines[to], raw)}"
 
-    def _import(self, machine: Machine, raw: bytes) -> str:
+    def _read_bundle(self, machine: Machine, raw: bytes) -> str:
         try:
             with machine.at_work() as ctx:
                 view = import_bundle(ctx, raw)
@@ -243,12 +247,28 @@ class Events:
         machine = self._machine()
         content = POWERS.format(tier=self._chance.choice(("county", "city"))).encode()
         try:
-            with machine.at_work() as ctx, write(ctx) as batch:
+            with machine.at_work("second-process" in self._world.options.faults) as ctx, write(ctx) as batch:
                 publish(batch, "powers", content)
         except NoRoom:
             return f"{machine.code}: no room"
         self._world.published += 1
         return machine.code
+
+    def _import(self) -> str:
+        """The same sheet again and again: every row of it becomes one topic, whenever a process dies."""
+        if len(self._world.checker.order) >= self._world.options.topics_max:
+            return "enough"
+        machine = self._machine()
+        with machine.at_work() as ctx:
+            try:
+                view = import_topics(ctx, "importer", BytesIO(SHEET.encode()), "sheet.csv")
+            except NoRoom:
+                return f"{machine.code}: no room"
+        here = machine.rows("SELECT count(*) FROM audit WHERE action = 'import'")[0][0]
+        if view.errors or (view.created + view.skipped, here) != (SHEET_ROWS, SHEET_ROWS):
+            raise Violation(f"I13: an imported sheet of {SHEET_ROWS} rows gave {view}, {here} topics")
+        self._world.tally.verbs["import"] += 1
+        return f"{machine.code}: created {view.created} skipped {view.skipped}"
 
     def _late_joiner(self) -> str:
         waiting = [code for code in self._world.options.late if not self._world.machines[code].joined]

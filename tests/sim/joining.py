@@ -19,7 +19,7 @@ def join(world: "World", code: NodeCode) -> None:
         child.joined = True
         return
     if code not in world.tokens:
-        with parent.at_work() as ctx, write(ctx) as batch:
+        with parent.at_work("second-process" in world.options.faults) as ctx, write(ctx) as batch:
             token = joining.invite(batch, code, child.tier, child.ctx.identity.name)
         world.tokens[code] = token
     with child.at_work() as ctx:

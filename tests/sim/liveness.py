@@ -91,6 +91,7 @@ def _upgrade(machine: Machine) -> str:
 
 def _join(world: "World", code: NodeCode) -> str:
     joining.join(world, code)
+    world.tally.fault("late-joiner")
     return code
 
 

@@ -86,7 +86,8 @@ class Machine:
         self._seed = seed
         self._signer = Recorder(private_key(seed, code), ledger, code)
         self._make(folder)
-        self.ctx = self._load()
+        self.ctx = self._load(True)
+        self._side: Context | None = None
         self.looking = sqlite3.connect(self.settings.data / "node.db", isolation_level=None, check_same_thread=False)
 
     def _make(self, folder: Path) -> None:
@@ -100,8 +101,8 @@ class Machine:
             made.pool.shutdown()
         self.ledger.adopt_stored(self.code, self.settings.data / "node.db")
 
-    def _load(self) -> Context:
-        ctx = load(self.settings, self.clock, new_start=True)
+    def _load(self, new_start: bool) -> Context:
+        ctx = load(self.settings, self.clock, new_start)
         if ctx.pool is not None:
             ctx.pool.shutdown()
         ctx.engine.dispose()
@@ -117,37 +118,45 @@ class Machine:
     # ---- the life of a process ----------------------------------------------------------------------------------
 
     @contextmanager
-    def at_work(self) -> Iterator[Context]:
-        """Code of this node runs, with the kinds its version knows."""
+    def at_work(self, side: bool = False) -> Iterator[Context]:
+        """Code of this node runs, with the kinds its version knows; `side`: in a second process beside the first."""
         before = NEW_ENTRY in _PAYLOADS[ENTRY]
         set_version(self.knows_new)
         try:
-            yield self.ctx
+            if side and self._side is None:
+                self._side = self._load(False)
+            yield self._side if side and self._side is not None else self.ctx
         finally:
             set_version(before)
 
     def restart(self) -> None:
         """The process ends where it stands, and the next one starts from what was committed."""
         self.end()
-        self.ctx = self._load()
+        self.ctx = self._load(True)
         with self.at_work() as ctx:
             retry_parked(ctx)
 
     def renew(self) -> None:
         """After joining: the context that knows the granted incarnation."""
         self.end()
-        self.ctx = self._load()
+        self.ctx = self._load(True)
 
     def end(self) -> None:
         self.epoch += 1
         self.fuse = None
         self.lanes, self.busy = {}, set()
         self.ledger.forget(self.code)
+        self._dispose()
+
+    def _dispose(self) -> None:
         self.ctx.engine.dispose()
+        if self._side is not None:
+            self._side.engine.dispose()
+            self._side = None
 
     def close(self) -> None:
         self.looking.close()
-        self.ctx.engine.dispose()
+        self._dispose()
 
     @property
     def inc(self) -> Incarnation:

@@ -88,6 +88,8 @@ class Order:
     topic: TopicId | None
     form: api.Form
     key: str
+    side: bool = False
+    """Whether a second process of the node does it, as a command line does beside the server."""
 
     @property
     def command(self) -> Command:
@@ -115,7 +117,7 @@ class Done:
 def carry_out(machine: Machine, order: Order) -> Done | str:
     """What the client hears: the answer, or why not. Anything but a typed refusal is a fault of the node."""
     try:
-        with machine.at_work() as ctx:
+        with machine.at_work(order.side) as ctx:
             answer = perform(ctx, order.command, order.act)
     except DomainError as error:
         return type(error).__name__
@@ -174,7 +176,8 @@ class Operators:
     def _order(self, machine: Machine, name: str, seen: "Seen | None", topic: TopicId | None = None) -> Order:
         form = self._open() if name == "open" else self._form(machine, name, seen)
         key = f"{self._chance.getrandbits(64):016x}"
-        return Order(machine.code, name, seen.id if seen else topic, form, key)
+        side = "second-process" in self._world.options.faults and self._chance.random() < 0.3
+        return Order(machine.code, name, seen.id if seen else topic, form, key, side)
 
     def _sensible(self, machine: Machine, seen: "Seen") -> list[str]:
         """Verbs that may well succeed, the more useful ones more than once."""

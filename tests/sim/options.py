@@ -39,7 +39,7 @@ EVENT_FAULTS = (
     "client-repeats",
 )
 """What may happen to a node or a link at a step of its own."""
-OTHER_FAULTS = ("late-joiner", "older-version", "recall-race")
+OTHER_FAULTS = ("second-process", "late-joiner", "older-version", "recall-race")
 """Of the whole run, or of how operators happen to act."""
 FAULTS = (*WIRE_FAULTS, *EVENT_FAULTS, *OTHER_FAULTS)
 _ENABLED_SHARE = 0.75
@@ -99,7 +99,7 @@ def expand(seed: int, steps: int = STEPS_DEFAULT) -> Options:
         counties = list(COUNTIES[cities[0]][:2])
     faults = tuple(name for name in FAULTS if chance.random() < _ENABLED_SHARE)
     codes = (PROVINCE, *cities, *counties)
-    late = tuple(code for code in counties[1:] if "late-joiner" in faults and chance.random() < 0.4)
+    late = tuple(code for code in counties[1:] if "late-joiner" in faults and chance.random() < 0.6)
     old = tuple(
         code for code in codes if "older-version" in faults and chance.random() < (0.5 if code in cities else 0.25)
     )

@@ -179,6 +179,8 @@ class World:
         if order.topic is not None and self.checker.known(order.topic):
             name += f" {self.checker.number(order.topic)}"
         commits = machine.commits
+        if order.side:
+            self.tally.fault("second-process")
         try:
             found = carry_out(machine, order)
         except Crash:
