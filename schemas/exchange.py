@@ -101,6 +101,7 @@ class Invitation(Frozen):
     url: Url
     parent: NodeCode
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    anchor: Digest
     log: Annotated[str, Field(min_length=1, max_length=120)]
     code: NodeCode
     tier: Tier

@@ -108,12 +108,14 @@ def evolve(chain: Chain | None, statement: Statement, roster: Roster) -> Chain:
 
 def check_offer(chain: Chain, offered: entries.Offered, roster: Roster) -> None:
     """The tier rules for a new offer: up only to the parent, down only to a named descendant."""
+    member = roster.get(offered.to)
+    if member is None:
+        raise Deferred("unknown-key", offered.to)
     if offered.mode == "escalate" and roster.parent(chain.custodian) != offered.to:
         raise Held("not-the-parent", offered.to)
     if offered.mode in ("delegate", "rehome") and not roster.is_below(offered.to, chain.custodian):
         raise Held("not-a-descendant", offered.to)
-    member = roster.get(offered.to)
-    if member is None or member.inc != offered.to_inc:
+    if member.inc != offered.to_inc:
         raise Held("wrong-incarnation", offered.to)
 
 

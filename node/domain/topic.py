@@ -5,6 +5,7 @@ that a *command* must meet, such as the order of steps, are the `check_*` functi
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, get_args
 
 from node.domain.refusals import CloseAtOrigin, Invalid, StepOrder
@@ -73,14 +74,14 @@ class Topic:
     def due_at(self) -> str | None:
         """The nearest deadline among those this and the nodes below it in the custody stack were given."""
         given = [due for due in self.dues if due is not None]
-        return min(given) if given else None
+        return min(given, key=datetime.fromisoformat) if given else None
 
 
 def work(topic: Topic | None, entry: Entry[Any], id: Digest) -> Topic:
     """The topic after one more valid entry."""
     if topic is None:
         return _opened(entry, id)
-    topic = replace(topic, updated_at=max(topic.updated_at, entry.at))
+    topic = replace(topic, updated_at=max(topic.updated_at, entry.at, key=datetime.fromisoformat))
     body = entry.body
     if isinstance(body, entries.Stepped):
         return replace(topic, step=body.step)

@@ -47,14 +47,19 @@ from schemas import remark as beside
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
 from schemas.statement import Entry, Frozen, PartRef, Remark, Share
 from sync.chain import extend, header
-from sync.custody import Chain, check_offer, check_opened, declines, evolve
-from sync.errors import Deferred, Held
+from sync.custody import Chain, OpenOffer, check_offer, check_opened, declines, evolve
+from sync.errors import Deferred, Held, SyncError
 from sync.roster import enrol
 from sync.sealing import ENTRY, REGISTRY, REMARK, Statement, author
 from sync.strict import strict_json
 
 _KNOWN = select(statements.c.id).where(statements.c.id.in_(bindparam("ids", expanding=True)))
-_DECLINES = select(remarks.c.id).where(remarks.c.entry == bindparam("offer"), remarks.c.kind == "declined")
+_DECLINES = select(remarks.c.id).where(
+    remarks.c.entry == bindparam("offer"),
+    remarks.c.kind == "declined",
+    remarks.c.author == bindparam("to"),
+    remarks.c.inc == bindparam("to_inc"),
+)
 
 
 @contextmanager
@@ -245,13 +250,13 @@ class Batch:
     def _check_new(self, before: Chain | None, statement: Statement, after: Chain) -> None:
         """What is asked of an entry when it is new here, beyond what makes a chain valid for ever."""
         body = statement.payload.body
-        if before is not None and self.frozen(before):
+        if before is not None and self.frozen(before) and not isinstance(body, bodies.Claimed):
             raise Held("frozen", before.custodian)
         if isinstance(body, bodies.Opened):
             check_opened(body, statement.payload.author, self.roster)
         elif isinstance(body, bodies.Offered) and before is not None:
             check_offer(before, body, self.roster)
-        elif isinstance(body, bodies.Accepted) and self.decline_of(body.offer):
+        elif isinstance(body, bodies.Accepted) and before and before.offer and self.declined(before.offer):
             raise Held("equivocation", body.offer)
 
     def _apply_remark(self, statement: Statement, source: NodeCode | None) -> None:
@@ -262,7 +267,9 @@ class Batch:
         if not statement.known:
             raise Held("unknown-kind", remark.kind)
         if remark.author not in found.chain.participants:
-            raise Held("not-a-participant", remark.author)
+            raise Deferred("not-a-participant", remark.author)
+        if remark.inc not in self.roster.members[remark.author].incs:
+            raise Deferred("unknown-key", remark.author)
         if remark.kind == "declined" and self._accepted_by(remark):
             raise Held("equivocation", remark.entry)
         self._store(statement, source, remark.topic)
@@ -291,11 +298,11 @@ class Batch:
             return
         if remark.kind == "recalled" and remark.author == offer.by:
             found.topic, found.dirty = recall_sent(found.topic, offer.id, remark.at), True
-            if (offer.to, offer.to_inc) == (self.me, self.inc) and not self.decline_of(offer.id):
+            if (offer.to, offer.to_inc) == (self.me, self.inc) and not self.declined(offer):
                 self.remark(chain.topic, offer.id, "declined", beside.Declined(code="recalled", reason=""))
         elif (offer.by, chain.inc) == (self.me, self.inc) and declines(chain, statement):
             embedded = strict_json(statement.raw)
-            self.entry(chain.topic, "resumed", bodies.Resumed(offer=offer.id, declined=embedded))
+            self._follow(chain.topic, "resumed", bodies.Resumed(offer=offer.id, declined=embedded))
 
     def _tell_parent(self, found: Working) -> None:
         """A split-off topic closed here: say so in the chain it came from, if this node holds that."""
@@ -307,14 +314,28 @@ class Batch:
         above = self.working(topic).chain if topic else None
         if above is None or (above.custodian, above.inc) != (self.me, self.inc) or above.offer is not None:
             return
-        if self.frozen(above):
+        if self.frozen(above) or found.chain.origin != self._author_of(split.entry):
             return
         if not any((child.entry, child.n, child.state) == (split.entry, split.n, "open") for child in above.children):
             return
         child = bodies.Child(
             entry=split.entry, n=split.n, topic=found.id, head=found.chain.head, outcome=found.topic.outcome
         )
-        self.entry(above.topic, "child_closed", bodies.ChildClosed(child=child))
+        self._follow(above.topic, "child_closed", bodies.ChildClosed(child=child))
+
+    def _follow(self, topic: TopicId, kind: str, body: Frozen) -> None:
+        """Write what follows by itself; where the rules forbid it, what it follows from still stands."""
+        try:
+            self.entry(topic, kind, body)
+        except SyncError as error:
+            self.audit(f"no-{kind}", topic, error.code)
+
+    def _author_of(self, entry: Digest) -> NodeCode | None:
+        fresh = self.fresh.get(entry)
+        if fresh is not None:
+            author: NodeCode = fresh.payload.author
+            return author
+        return self.conn.execute(select(entries.c.author).where(entries.c.id == entry)).scalar()
 
     @property
     def addressed(self) -> frozenset[NodeCode]:
@@ -336,7 +357,7 @@ class Batch:
         """Store and pass on what cannot be applied here (yet), as it is (R16); whether its topic is known here."""
         topic = getattr(statement.payload, "topic", None)
         chain = self.working(topic).chain if topic else None
-        if chain is None or self.me not in chain.participants:
+        if chain is None or not {self.me, statement.payload.author} <= chain.participants:
             return False
         self._store(statement, source, chain.topic)
         for peer in sorted((self.roster.neighbours(self.me) & chain.participants) - {source}):
@@ -441,12 +462,14 @@ class Batch:
             return True
         return self.topic_of_entry(identity) == topic
 
-    def decline_of(self, offer: Digest) -> bool:
-        """Whether the node that was offered the topic has declined this offer."""
+    def declined(self, offer: OpenOffer) -> bool:
+        """Whether the node that is offered the topic has declined this offer; what others say of it is no answer."""
+        answer = ("declined", offer.id, offer.to, offer.to_inc)
         fresh = (item.payload for item in self.fresh.values() if item.typ == REMARK)
-        if any((said.kind, said.entry) == ("declined", offer) for said in fresh):
+        if any((said.kind, said.entry, said.author, said.inc) == answer for said in fresh):
             return True
-        return self.conn.execute(_DECLINES, {"offer": offer}).first() is not None
+        asked = {"offer": offer.id, "to": offer.to, "to_inc": inc_text(offer.to_inc)}
+        return self.conn.execute(_DECLINES, asked).first() is not None
 
     def _accepted_by(self, declined: Remark[Any]) -> bool:
         """Whether the author of this decline has accepted the same offer."""

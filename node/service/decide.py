@@ -67,6 +67,6 @@ def offered_here(batch: Batch, topic: TopicId) -> OpenOffer:
         raise AlreadyDecided if answered else NotOfferedHere
     if offer.to_inc != batch.inc:
         raise NotOfferedHere("offered to an earlier incarnation")
-    if batch.decline_of(offer.id):
+    if batch.declined(offer):
         raise AlreadyDecided
     return offer

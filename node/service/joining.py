@@ -20,7 +20,7 @@ from node.store import links as link_rows
 from node.store import tables as t
 from node.store.engine import reading
 from schemas.exchange import MEDIA_TYPE, SILENCE_S, Invitation, JoinRequest
-from schemas.ids import Incarnation, NodeCode, Tier
+from schemas.ids import Digest, Incarnation, NodeCode, Tier
 from schemas.registry import Enrolled
 from schemas.statement import VERSION
 from sync.errors import Held, Refused, SyncError, TransportError
@@ -48,6 +48,7 @@ def invite(batch: Batch, code: NodeCode, tier: Tier, name: str) -> str:
         url=me.url,
         parent=me.code,
         key=b64(me.signer.public),
+        anchor=_anchor_of(batch.roster),
         log=f"liandong/{me.code}/{me.inc.number}.{me.inc.nonce}",
         code=code,
         tier=tier,
@@ -171,7 +172,14 @@ def _check_answer(batch: Batch, roster: Roster, invitation: Invitation) -> str:
         raise Held("forged-author", "the parent's key is not the one of the invitation")
     if mine is None or mine.parent != invitation.parent or mine.card != card_of(batch.ctx) or mine.inc != batch.inc:
         raise Held("forged-author", "this node is not enrolled as it asked")
-    assert roster.anchor is not None  # noqa: S101 - the first statement anchored it
+    if _anchor_of(roster) != invitation.anchor:
+        raise Held("second-root", "the root is not the one of the invitation")
+    return invitation.anchor
+
+
+def _anchor_of(roster: Roster) -> Digest:
+    """Identity of the root's `anchored`."""
+    assert roster.anchor is not None  # noqa: S101 - a living node knows its root
     return roster.members[roster.anchor].entry
 
 
@@ -183,6 +191,7 @@ def _create_link(batch: Batch, peer: NodeCode, relation: str, url: str) -> None:
 
 
 def _check_invited(batch: Batch, code: NodeCode, tier: Tier) -> None:
+    batch.check_live()
     if tier.rank >= batch.ctx.identity.tier.rank:
         raise Invalid("tier", f"{tier} is not below {batch.ctx.identity.tier}")
     if code in batch.roster.members:
@@ -190,7 +199,6 @@ def _check_invited(batch: Batch, code: NodeCode, tier: Tier) -> None:
     tree = batch.lists.tree
     if code in tree and batch.me in tree and not tree.is_within(code, batch.me):
         raise Invalid("code", f"{code} does not lie within {batch.me}")
-    batch.check_live()
 
 
 def _hash(secret: str) -> str:

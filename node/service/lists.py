@@ -6,7 +6,7 @@ the uppermost publisher; where nobody published, the built-in list.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from node.context import Context
 from node.domain import catalogue as powers
@@ -15,6 +15,7 @@ from node.domain import divisions
 from node.domain.catalogue import Catalogue
 from node.domain.categories import Categories
 from node.domain.divisions import DivisionTree
+from node.store.engine import insert_new
 from node.store.tables import catalogues, parts
 from schemas.ids import Digest, NodeCode
 
@@ -59,8 +60,8 @@ def check(name: str, content: bytes, categories: Categories | None = None) -> No
 
 
 def add_version(conn: Connection, row: dict[str, object]) -> None:
-    """A new version of a list: `list, author, version, rank, statement, digest, at`."""
-    conn.execute(insert(catalogues).values(row))
+    """A new version of a list: `list, author, version, rank, statement, digest, at`; the first of a number stays."""
+    insert_new(conn, catalogues, [row])
 
 
 def last_version(conn: Connection, name: str, author: NodeCode) -> int:

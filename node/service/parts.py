@@ -30,8 +30,11 @@ _SIZES = select(t.parts.c.digest, t.parts.c.salt, func.length(t.parts.c.content)
 _CONTENT = select(func.substr(t.parts.c.content, bindparam("first"), bindparam("count"), type_=LargeBinary())).where(
     t.parts.c.digest == bindparam("digest")
 )
+_KEPT = t.part_refs.alias("kept")
+_MAY_LEAVE = ~exists().where(_KEPT.c.digest == t.part_refs.c.digest, _KEPT.c.share != "full")
+"""What any statement calls local or for counts alone stays, whatever another says of the same digest."""
 _FULL = select(t.part_refs.c.digest).where(
-    t.part_refs.c.statement.in_(bindparam("statements", expanding=True)), t.part_refs.c.share == "full"
+    t.part_refs.c.statement.in_(bindparam("statements", expanding=True)), t.part_refs.c.share == "full", _MAY_LEAVE
 )
 _WANTED = (
     select(t.wanted_parts)
@@ -76,7 +79,8 @@ def may_pull(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> dict[Di
     refs, sent = t.part_refs.c, t.outbox.c
     was_sent = exists().where(sent.statement == refs.statement, sent.peer == peer)
     registered = exists().where(t.registry.c.id == refs.statement)
-    query = select(refs.digest).where(refs.digest.in_(offsets), refs.share == "full", or_(was_sent, registered))
+    asked = (refs.digest.in_(offsets), refs.share == "full", _MAY_LEAVE)
+    query = select(refs.digest).where(*asked, or_(was_sent, registered))
     return {digest: offsets[digest] for digest in conn.execute(query).scalars()}
 
 

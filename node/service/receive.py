@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, true, update
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, true, update
 
 from node.context import Context
 from node.service import parts
@@ -22,18 +22,20 @@ from node.store.links import Link
 from node.store.tables import challenges, entries, parked, remarks, statements
 from schemas.exchange import Ack, Disposition, Pull, Verdict
 from schemas.ids import NO_INCARNATION, Digest, NodeCode
-from sync.errors import BadDocument, BadKey, Deferred, Held, Refused, SyncError
+from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
 from sync.roster import Roster
-from sync.sealing import ENTRY, Statement, open_many, open_statement, parse
+from sync.sealing import ENTRY, REMARK, Statement, open_many, open_statement, parse
 from sync.stream import stream_start
 from sync.strict import strict_json
 
 CHALLENGES_MAX = 16
 """Open challenges kept for one neighbour; the oldest go first."""
+VERDICTS_NOTED_MAX = 100
+"""Of one document; they inform people, nothing depends on them."""
 DEFERRED_MAX = 50_000
 """Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
-_RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "frozen", "fork"})
+_RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "unknown-entry", "frozen", "fork"})
 
 _USE_CHALLENGE = delete(challenges).where(
     challenges.c.nonce == bindparam("nonce"),
@@ -93,7 +95,7 @@ def receive_reply(ctx: Context, raw: bytes, peer: NodeCode, session: str, nonce:
     """The parent's answer to one's own document. Raises BadDocument unless it answers exactly that one."""
     document, opened = _verify(ctx, raw)
     header = document.header
-    if (header.from_, header.session, header.nonce) != (peer, session, nonce):
+    if (header.from_, header.session, header.nonce) != (peer, session, nonce) or header.lane == "file":
         raise BadDocument("malformed", "not the reply to this request")
     with write(ctx) as batch:
         batch.actor = f"node:{peer}"
@@ -178,7 +180,7 @@ def _apply(batch: Batch, link: Link, found: Received, opened: Sequence[Statement
         parts.take(batch, link.peer, document.chunks)
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
     found.backlog = link.sent_seq - link.acked_seq
-    for verdict in document.verdicts:
+    for verdict in document.verdicts[:VERDICTS_NOTED_MAX]:
         if verdict.disposition in ("held", "refused"):
             batch.audit("peer-verdict", None, verdict.disposition, statement=verdict.id, code=verdict.code)
     if found.applied:
@@ -274,7 +276,7 @@ def _judge(
         return _disposition(result), result.code, False
     try:
         batch.apply(result, peer)
-    except (Deferred, Held, BadKey) as error:
+    except SyncError as error:
         _prove_equivocation(batch, result, error)
         relayed = error.code in _RELAYED_CODES and batch.relay(result, peer)
         return _disposition(error), error.code, relayed
@@ -401,7 +403,10 @@ def _retry_after(batch: Batch, applied: Statement) -> int:
     """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
     if applied.typ == ENTRY:
         return _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
-    return _retry(batch, parked.c.code.in_(("unknown-key", "gap")), "deferred")
+    if applied.typ == REMARK:
+        return 0
+    registry_gap = and_(parked.c.code == "gap", parked.c.topic.is_(None))
+    return _retry(batch, or_(parked.c.code == "unknown-key", registry_gap), "deferred")
 
 
 def _retry(batch: Batch, which: Any, state: str) -> int:
@@ -427,7 +432,7 @@ def _retry_one(batch: Batch, row: Any) -> int:
         batch.apply(result, row.peer, relayed=row.relayed)
     except Deferred:
         return 0
-    except (Held, BadKey) as error:
+    except SyncError as error:
         _prove_equivocation(batch, result, error)
         if not row.relayed and error.code in _RELAYED_CODES and batch.relay(result, row.peer):
             batch.conn.execute(update(parked).where(parked.c.id == row.id).values(relayed=True))

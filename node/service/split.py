@@ -1,18 +1,15 @@
 """Split a topic into lead and assisting topics of their own, and let go of one by name (R17)."""
 
-from sqlalchemy import select
-
 from node.domain.refusals import Invalid, NotFound
 from node.service.commit import Batch
 from node.service.delegate import descendant
 from node.service.open import start
 from node.service.routing import at
 from node.service.verb import custody_rules, done, working_on
-from node.store.tables import topics
 from node.store.topics import Working
 from schemas import entry as bodies
 from schemas.api import DetachForm, OpenForm, SplitForm, SplitPart
-from schemas.ids import Digest, TopicId
+from schemas.ids import TopicId
 
 
 def split(batch: Batch, topic: TopicId, form: SplitForm) -> TopicId:
@@ -42,7 +39,7 @@ def detach(batch: Batch, topic: TopicId, form: DetachForm) -> TopicId:
     if child.topic is None or child.chain is None or child.topic.parent is None:
         raise NotFound(form.topic)
     above = child.topic.parent
-    if batch.topic_of_entry(above.entry) != topic:
+    if batch.topic_of_entry(above.entry) != topic or child.chain.origin != batch.me:
         raise Invalid("topic", "not split from this one")
     named = bodies.Child(
         entry=above.entry, n=above.n, topic=form.topic, head=child.chain.head, outcome=child.topic.outcome
@@ -50,12 +47,6 @@ def detach(batch: Batch, topic: TopicId, form: DetachForm) -> TopicId:
     with custody_rules():
         batch.entry(topic, "detached", bodies.Detached(child=named, reason=form.reason))
     return done(batch, topic, "detach")
-
-
-def children(batch: Batch, split_entries: list[Digest]) -> list[TopicId]:
-    """The split-off topics of these `split` entries that are known here."""
-    query = select(topics.c.id).where(topics.c.parent_entry.in_(split_entries))
-    return list(batch.conn.execute(query.order_by(topics.c.parent_entry, topics.c.parent_n)).scalars())
 
 
 def _open_part(batch: Batch, found: Working, part: SplitPart, above: bodies.Split) -> TopicId:

@@ -222,7 +222,7 @@ def _children(conn: Connection, ids: Sequence[TopicId]) -> dict[TopicId, list[To
     query = (
         select(t.entries.c.topic, t.topics.c.id)
         .join(t.topics, t.topics.c.parent_entry == t.entries.c.id)
-        .where(t.entries.c.topic.in_(ids), t.entries.c.kind == "split")
+        .where(t.entries.c.topic.in_(ids), t.entries.c.kind == "split", t.topics.c.origin == t.entries.c.author)
         .order_by(t.entries.c.seq, t.topics.c.parent_n)
     )
     found: dict[TopicId, list[TopicId]] = {}

@@ -29,7 +29,7 @@ def entry_row(statement: Statement, topic: TopicId) -> Row:
 def remark_row(statement: Statement, at: datetime) -> Row:
     remark = statement.payload
     row = {"id": statement.id, "topic": remark.topic, "entry": remark.entry, "kind": remark.kind}
-    return {**row, "author": remark.author, "at": at}
+    return {**row, "author": remark.author, "inc": inc_text(remark.inc), "at": at}
 
 
 def registry_row(statement: Statement) -> Row:

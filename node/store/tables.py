@@ -112,6 +112,7 @@ remarks = Table(
     Column("entry", Digest, nullable=False, index=True),
     Column("kind", String(32), nullable=False),
     Column("author", Code, nullable=False),
+    Column("inc", Inc, nullable=False),
     Column("at", When, nullable=False),
 )
 
@@ -365,7 +366,7 @@ catalogues = Table(
     metadata,
     Column("list", String(20), primary_key=True),
     Column("author", Code, primary_key=True),
-    Column("version", Integer, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
     Column("rank", Integer, nullable=False, comment="tier rank of the author: the uppermost publisher wins"),
     Column("statement", Digest),
     Column("digest", Digest, nullable=False, comment="the part that holds the rows"),

@@ -409,7 +409,7 @@ DISPOSITIONS: dict[str, tuple[Lines, str, str]] = {
     "an end of a topic of others": (of_the_city("closed", CLOSED), "held", "not-the-writer"),
     "work on a topic offered to it before it accepts": (of_the_city("noted", NOTE, COUNTY), "held", "not-the-writer"),
     "an acceptance of what a sibling is offered": (of_the_city("accepted", {}, COUNTY2), "held", "not-offered-here"),
-    "a remark on a topic of others": (about_a_topic_of_others, "held", "not-a-participant"),
+    "a remark on a topic of others": (about_a_topic_of_others, "deferred", "not-a-participant"),
     "a remark on nothing": (
         plain(lambda: c.remark(COUNTY, "0" * 64, "0" * 64, "comment", {"text": "x"})),
         "deferred",

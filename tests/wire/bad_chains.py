@@ -419,7 +419,7 @@ def _new() -> Iterator[tuple[str, Vector]]:
             "delegate-to-stranger",
             "delegated to a node nobody enrolled",
             _then(taken, CITY, "offered", b.offered(c.STRANGER, "delegate")),
-            "not-a-descendant",
+            "unknown-key",
         ),
         (
             "offer-to-other-inc",

@@ -375,6 +375,7 @@ def invitation(**other: Any) -> Json:
         "url": f"https://{CITY}.example",
         "parent": CITY,
         "key": c.b64(c.public(CITY)),
+        "anchor": c.identity(b.anchored()),
         "log": f"liandong/{CITY}/1.{c.inc(CITY)[1]}",
         "code": COUNTY,
         "tier": "county",
