@@ -190,7 +190,7 @@ def _with_beside(folding: Folding, some: list[Folded]) -> list[Folded]:
         topics[topic].working.text = content.decode("utf-8", "replace").replace("\x00", "")
     r = t.remarks
     said = (
-        select(*stored(r.c.id, r.c.topic, r.c.entry, r.c.kind, r.c.author))
+        select(*stored(r.c.id, r.c.topic, r.c.entry, r.c.kind, r.c.author, r.c.inc))
         .outerjoin(t.statements, t.statements.c.id == r.c.id)
         .where(r.c.topic.in_(topics))
         .order_by(t.statements.c.pos)

@@ -83,7 +83,7 @@ class Events:
 
     def _restart(self) -> str:
         machine = self._machine()
-        machine.restart()
+        machine.restart(self._chance.choice((0, 0, 1, 2)))
         self._count("restart")
         return machine.code
 

@@ -52,6 +52,7 @@ def check_all(world: "World", thorough: bool = True) -> None:
     _check_rosters(machines)
     _check_topics(world, machines, unread)
     _check_tree(world, machines, unread)
+    _check_recalls(machines)
     if thorough:
         _check_verify(machines)
 
@@ -182,9 +183,11 @@ def _check_topics(world: "World", machines: list[Machine], unread: set[TopicId])
             state = (chain, status, step, outcome, text, json.loads(work), entries, remarks)
             by_topic.setdefault(id, {})[machine.code] = state
     for id in world.checker.order:
+        states = by_topic.get(id, {})
         if id in unread:
-            continue
-        _check_topic(world, id, by_topic.get(id, {}))
+            _check_passed_on(world, id, states)
+        else:
+            _check_topic(world, id, states)
 
 
 _FIELDS = ("custody", "status", "step", "outcome", "text", "work", "entries", "remarks")
@@ -204,6 +207,28 @@ def _check_topic(world: "World", id: TopicId, states: dict[NodeCode, State]) -> 
         raise Violation(f"I12: {name} is at {sorted(states)}, its participants are {sorted(first[0].participants)}")
     if len(world.checker.deciders(id)) != 1:
         raise Violation(f"I11: {name} has deciders {sorted(world.checker.deciders(id))} at rest")
+
+
+def _check_passed_on(world: "World", id: TopicId, states: dict[NodeCode, State]) -> None:
+    """What an older node between them cannot read reaches all who can (R16)."""
+    able = {code: state for code, state in states.items() if world.machines[code].knows_new}
+    for code, state in able.items():
+        one, first = next(iter(able.items()))
+        if state != first:
+            which = [field for field, a, b in zip(_FIELDS, first, state, strict=True) if a != b]
+            name = f"topic {world.checker.number(id)}"
+            raise Violation(f"R16: {one} and {code} can read {name} and differ on it: {', '.join(which)}")
+
+
+def _check_recalls(machines: list[Machine]) -> None:
+    """No offer is still open that its offerer asked for back: who had not decided has declined (R4)."""
+    query = (
+        "SELECT r.topic FROM remarks r JOIN topics t ON t.id = r.topic WHERE r.kind = 'recalled' AND t.offered_to = ?"
+    )
+    query += " AND json_extract(t.custody, '$.offer.id') = r.entry"
+    for machine in machines:
+        if machine.rows(query, machine.code):
+            raise Violation(f"R4: {machine.code} keeps an offer that was recalled")
 
 
 def _check_tree(world: "World", machines: list[Machine], unread: set[TopicId]) -> None:

@@ -8,7 +8,7 @@ told to, ends the process (Crash) or refuses for want of room (NoRoom). Nothing 
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,12 +129,18 @@ class Machine:
         finally:
             set_version(before)
 
-    def restart(self) -> None:
-        """The process ends where it stands, and the next one starts from what was committed."""
-        self.end()
-        self.ctx = self._load(True)
-        with self.at_work() as ctx:
-            retry_parked(ctx)
+    def restart(self, deaths: int = 0) -> None:
+        """The process ends where it stands, and the next one starts from what was committed.
+
+        `deaths`: as many of the next ones die while they start.
+        """
+        for n in range(deaths + 1):
+            self.end()
+            self.ctx = self._load(True)
+            if n < deaths:
+                self.fuse = Fuse("crash-at-commit")
+            with suppress(Crash), self.at_work() as ctx:
+                retry_parked(ctx)
 
     def renew(self) -> None:
         """After joining: the context that knows the granted incarnation."""

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def _play(options: Options) -> Result:
             liveness.rest(world)
         except Violation as error:
             violation = str(error)
+        except Exception as error:
+            violation = f"I22: {type(error).__name__} out of a node: {''.join(traceback.format_exception(error)[-6:])}"
         finally:
             world.close()
         said = _said(world)
