@@ -365,7 +365,7 @@ DISPOSITIONS: dict[str, tuple[Lines, str, str]] = {
     "an offer past the parent": (offers(PROVINCE, "escalate"), "held", "not-the-parent"),
     "an offer to a sibling": (offers(COUNTY2, "delegate"), "held", "not-a-descendant"),
     "an offer to itself": (offers(COUNTY, "delegate"), "held", "not-to-oneself"),
-    "an offer to nobody": (offers(c.STRANGER, "delegate"), "held", "not-a-descendant"),
+    "an offer to nobody": (offers(c.STRANGER, "delegate"), "deferred", "unknown-key"),
     "an offer to a dead incarnation": (offers(CITY, "escalate", to_inc=[0, ""]), "held", "wrong-incarnation"),
     "a report from the origin": (offers(CITY, "report"), "held", "not-the-way-back"),
     "a re-homing without a claim": (offers(CITY, "rehome"), "held", "not-claimed"),
