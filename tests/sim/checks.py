@@ -13,6 +13,7 @@ from sync.custody import Chain, writer
 from sync.keys import unb64
 from tests.sim.ledger import Violation
 from tests.sim.machine import Machine
+from tests.sim.oracle import Oracle
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -72,6 +73,7 @@ class Checker:
         self._opener: dict[tuple[TopicId, str], tuple[NodeCode, tuple[Any, ...]]] = {}
         self._decider: dict[TopicId, set[NodeCode]] = {}
         self.payloads: dict[Digest, dict[str, Any]] = {}
+        self.oracle = Oracle(world.options)
 
     # ---- what operators look at ---------------------------------------------------------------------------------
 
@@ -159,7 +161,8 @@ class Checker:
     def _check_entry(
         self, code: NodeCode, account: Account, id: Digest, at: tuple[TopicId, str, int], author: NodeCode, raw: bytes
     ) -> None:
-        if id not in self.payloads:
+        new = id not in self.payloads
+        if new:
             self.payloads[id] = json.loads(unb64(json.loads(raw)["payload"]))
         said, (topic, term, seq) = self.payloads[id], at
         if self._entry_at.setdefault(at, id) != id:
@@ -171,9 +174,9 @@ class Checker:
         expected = (0, None) if before is None else (before[0] + 1, before[1])
         if (seq, said["prev"]) != expected:
             raise Violation(f"I9: {code} has {seq} after {before}")
-        if before is not None:
-            _check_turn(self.payloads[before[1]], said)
         account.heads[topic] = (seq, id)
+        if new:
+            self.oracle.judge(id, said)
 
     def _read_topic(self, machine: Machine, account: Account, topic: TopicId) -> None:
         id, custody, step, status, mine, seq, head = machine.rows(_TOPIC, topic)[0]
@@ -218,23 +221,6 @@ class Checker:
             found = self._world.machines[sender].rows(query, receiver, its.received)
             if not found or found[0][0] != its.received_hash:
                 raise Violation(f"I6: {sender} and {receiver} know different streams")
-
-
-def _check_turn(last: dict[str, Any], next: dict[str, Any]) -> None:
-    """The rules of turns once more, apart from sync.custody: what may follow what, by whom, in which term (R1-R3)."""
-    who, kind, term = (next["author"], next["inc"]), next["kind"], last["term"]
-    mover, offer = (last["author"], last["inc"]), last["kind"] == "offered"
-    if kind == "accepted":
-        fair = offer and who == (last["body"]["to"], last["body"]["to_inc"])
-    elif kind == "resumed":
-        fair = offer and who == mover
-    elif last["kind"] == "closed":
-        fair = kind == "reopened" and who == mover
-    else:
-        fair = not offer and who == mover
-    opens = kind in ("accepted", "resumed")
-    if not fair or next["term"] != [*term[:3], term[3] + opens]:
-        raise Violation(f"R1: {kind} by {who[0]} in {next['term']} follows {last['kind']} by {mover[0]} in {term}")
 
 
 def decides(machine: Machine, seen: Seen) -> bool:

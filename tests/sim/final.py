@@ -203,8 +203,11 @@ def _check_topic(world: "World", id: TopicId, states: dict[NodeCode, State]) -> 
         if state != first:
             which = [field for field, a, b in zip(_FIELDS, first, state, strict=True) if a != b]
             raise Violation(f"I12: {origin} and {code} differ on {name}: {', '.join(which)}")
-    if set(states) != set(first[0].participants):
-        raise Violation(f"I12: {name} is at {sorted(states)}, its participants are {sorted(first[0].participants)}")
+    course = world.checker.oracle.courses[id]
+    if not set(states) == set(first[0].participants) == course.participants:
+        raise Violation(f"I12: {name} is at {sorted(states)}, its participants are {sorted(course.participants)}")
+    if list(first[0].stack) != course.stack:
+        raise Violation(f"R1: {name} has gone through {course.stack}, the nodes say {first[0].stack}")
     if len(world.checker.deciders(id)) != 1:
         raise Violation(f"I11: {name} has deciders {sorted(world.checker.deciders(id))} at rest")
 
