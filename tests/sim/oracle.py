@@ -58,7 +58,7 @@ class Oracle:
         elif kind == "closed":
             if not all(course.parts.values()):
                 return "parts are open"
-            return None if len(course.stack) == 1 else "not at the origin"
+            return None if author == course.stack[0] else "not at the origin"
         return None
 
     def _offer(self, course: Course, body: Payload, author: NodeCode) -> str | None:
