@@ -40,6 +40,7 @@ def _accept_all(ctx: Context) -> None:
             ids = conn.execute(mine).scalars().all()
         if ids:
             with write(ctx) as batch:
+                batch.prefetch(ids)
                 for topic in ids:
                     accept(batch, topic, AcceptForm())
 

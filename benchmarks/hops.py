@@ -26,7 +26,7 @@ from schemas.api import EscalateForm, OpenForm
 TOPICS = 1_500
 OUTSTANDING = 64
 RUNS = 3
-SHARE_A_COMMIT = 16
+SHARE_A_COMMIT = 32
 FORM = EscalateForm(reason="涉及两县", tried="已与邻县协调", override_reason="测量")
 
 
@@ -77,6 +77,7 @@ def _run(ctx: Context, ids: list[str], outstanding: int) -> float:
         room = min(outstanding - (sent - accepted), len(ids) - sent, SHARE_A_COMMIT)
         if room > 0:
             with write(ctx) as batch:
+                batch.prefetch(ids[sent : sent + room])
                 for topic in ids[sent : sent + room]:
                     escalate(batch, topic, FORM)
             sent += room
