@@ -69,12 +69,13 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a document may carry: our stream after `start`, within `room`, and loose lines."""
+    """What a document may carry: our stream after `start`, within `room`, loose lines, and whether it `asks` for parts."""
 
     start: int
     room: Budget
     pulls: tuple[Pull, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    asks: bool = True
 
 
 def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes, int]:
@@ -88,7 +89,8 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         wanted = parts.to_send(conn, [identity for _, identity, _ in chosen])
         asked = parts.may_pull(conn, link.peer, content.pulls)
         chunks = parts.chunks_of(conn, {**asked, **wanted}, room)
-        loose = [*content.verdicts[:VERDICTS_MAX], *chunks, *parts.pulls_for(conn, link.peer)]
+        pulls = parts.pulls_for(conn, link.peer) if content.asks else []
+        loose = [*content.verdicts[:VERDICTS_MAX], *chunks, *pulls]
         head = _header(ctx, envelope, link, chosen[0][0] if chosen else 0)
     shared = header(ctx.identity.code, ctx.identity.inc, instant(ctx.clock.now()))
     raw = compose(head, [raw for _, _, raw in chosen], loose, shared, ctx.identity.signer)
@@ -176,7 +178,7 @@ def reply_to(ctx: Context, received: Received) -> bytes:
     budget = Budget(items=allowance.items, bytes=allowance.bytes, wait_s=0)
     envelope = Envelope(received.peer, asked.lane, asked.session, asked.nonce, None, received.challenge, budget)
     if received.challenged:
-        return document(ctx, envelope, Content(COUNT_MAX, NOTHING))[0]
+        return document(ctx, envelope, Content(COUNT_MAX, NOTHING, asks=False))[0]
     content = Content(_reply_start(ctx, received), asked.budget, tuple(received.pulls), tuple(received.verdicts))
     return document(ctx, envelope, content)[0]
 

@@ -120,7 +120,7 @@ class Wire:
         if self._parent.epoch != epoch:
             raise TransportError("unreachable", "connection closed")
         reply = self._reply(received)
-        world.ledger.check_released(reply)
+        check_reply(world, received, reply)
         world.see(reply)
         if line.mute_until > world.step_no or network.strikes("reply-lost"):
             raise self._lost()
@@ -169,6 +169,12 @@ class Wire:
         return TransportError("unreachable", "lost")
 
 
+def check_reply(world: "World", received: Received, reply: bytes) -> None:
+    world.ledger.check_released(reply)
+    if received.challenged and reply.count(b"\n") != 2:
+        raise Violation("I13: more than a challenge was read out to one who answered none")
+
+
 def damage(network: Network, chance: random.Random, which: str, raw: bytes) -> bytes:
     """The bytes as they arrive: now and then with one byte changed, or cut short."""
     if network.strikes(f"{which}-corrupted"):
@@ -195,7 +201,7 @@ def replay(network: Network, machines: dict[NodeCode, Machine], kept: Kept, note
     except NoRoom:
         note("no room")
         return
-    network.world.ledger.check_released(reply)
+    check_reply(network.world, received, reply)
     if received.challenged and received.applied:
         raise Violation("I13: a document without a valid challenge was applied")
     if kept.used and not received.challenged:

@@ -12,18 +12,19 @@ from sqlalchemy import select
 
 from node.clock import Clock
 from node.context import Context, Signal
-from node.service import decide, delegate, exchange, joining, work
+from node.service import decide, delegate, escalate, exchange, joining, work
 from node.service.commit import write
 from node.service.identity import GUARD
 from node.service.open import open_topic
 from node.service.published import publish
-from node.service.receive import receive_file, retry_parked
+from node.service.receive import receive_file, receive_request, retry_parked
 from node.service.remark import remark
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
 from schemas.exchange import Budget
 from schemas.ids import Tier
+from sync.delivery import Allowance
 from tests.nodes import Wire, do, join, make, reload, settle
 from tests.sim.events import POWERS
 from tests.sim.machine import Crash, set_version
@@ -183,3 +184,19 @@ def test_the_same_remark_at_the_same_instant_is_one_statement(tree: Tree) -> Non
     for _ in range(2):
         do(node, remark, topic, api.RemarkForm(kind="urge", text="请加快"))
     assert _all(node, t.remarks.c.kind) == ["urge"]
+
+
+def test_who_answers_no_challenge_hears_nothing_but_a_challenge(tree: Tree) -> None:
+    """A recorded request, sent again, read out which parts its receiver was waiting for."""
+    topic = do(tree.city, open_topic, api.OpenForm(title="路灯", text="不亮" * 40_000, areas=[])).id
+    do(tree.city, escalate.escalate, topic, api.EscalateForm(reason="超出权限", tried="已协商", override_reason="请示"))
+    lane = _lane(tree.city, tree.province)
+    lane.allowance = Allowance(items=20, bytes=4096)
+    exchange.call(tree.city, lane)
+    assert _all(tree.province, t.wanted_parts.c.digest)
+    nonce = tree.city.clock.token(16)
+    room = Budget(items=1, bytes=1024, wait_s=0)
+    envelope = exchange.Envelope("620000", "push", lane.session, nonce, None, None, room)
+    received = receive_request(tree.province, exchange.document(tree.city, envelope, exchange.Content(0, room))[0])
+    assert received.challenged
+    assert exchange.reply_to(tree.province, received).count(b"\n") == 2
