@@ -69,7 +69,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a document may carry: our stream after `start`, within `room`, loose lines, and whether it `asks` for parts."""
+    """What a document may carry: our stream after `start`, within `room`, and loose lines; `asks`: for parts, too."""
 
     start: int
     room: Budget
