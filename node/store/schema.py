@@ -1,13 +1,19 @@
-"""Bring a database to this version's tables with Alembic; does nothing, cheaply, when it is there already."""
+"""Bring a database to this version's tables: an empty one at once, an older one by Alembic, step by step.
+
+Does nothing, cheaply, when it is there already. A table changed means a migration beside it, and `HEAD` names the last.
+"""
 
 from sqlalchemy import Engine, inspect, text
+
+from node.store.tables import metadata
 
 HEAD = "0001"
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations the database lacks, in one transaction each."""
-    if current(engine) == HEAD:
+    """Make the tables, or run the migrations the database lacks, in one transaction."""
+    known = current(engine)
+    if known == HEAD:
         return
     from alembic import command
     from alembic.config import Config
@@ -16,7 +22,11 @@ def upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", "node.store:migrations")
     with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
         config.attributes["connection"] = conn
-        command.upgrade(config, "head")
+        if known is None:
+            metadata.create_all(conn)
+            command.stamp(config, "head")
+        else:
+            command.upgrade(config, "head")
 
 
 def current(engine: Engine) -> str | None:

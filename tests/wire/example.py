@@ -1,4 +1,4 @@
-"""The worked example of SPEC 14, as Markdown: every intermediate value from the keys to the seal."""
+"""The worked example of SPEC 17, as Markdown: every intermediate value from the keys to the seal."""
 
 import hashlib
 import json
@@ -14,16 +14,16 @@ _LATER = "2026-05-01T01:30:00Z"
 
 
 def example() -> str:
-    """The text between the markers of SPEC 14."""
+    """The text between the markers of SPEC 17."""
     thread, ref, salt = _chain()
     request = _request(thread, ref, salt)
     parts = [_keys(), _part(ref, salt)]
-    titles = ("14.3 `opened`", "14.4 `offered`", "14.5 `accepted`")
+    titles = ("17.3 `opened`", "17.4 `offered`", "17.5 `accepted`")
     parts += [_statement(title, raw) for title, raw in zip(titles, thread.raws, strict=True)]
     parts += [
         _stream(thread),
-        _document("14.7 The request", request),
-        _document("14.8 The reply", _reply(thread, request)),
+        _document("17.7 The request", request),
+        _document("17.8 The reply", _reply(thread, request)),
     ]
     return "\n".join(parts)
 
@@ -58,7 +58,7 @@ def _reply(thread: Thread, request: bytes) -> bytes:
 
 
 def _keys() -> str:
-    lines = ["### 14.1 Keys", "", "| | 620100 (city, root) | 620102 (county) |", "|---|---|---|"]
+    lines = ["### 17.1 Keys", "", "| | 620100 (city, root) | 620102 (county) |", "|---|---|---|"]
     rows = {
         "text whose SHA-256 is the private key": [f"`liandong example key {code}`" for code in NODES],
         "private key (seed)": [f"`{c.fixed(f'key {code}', 32)}`" for code in NODES],
@@ -78,7 +78,7 @@ def _block(*lines: str) -> list[str]:
 def _part(ref: Json, salt: str) -> str:
     return "\n".join(
         [
-            "### 14.2 The part `text`",
+            "### 17.2 The part `text`",
             "",
             f"Content, {len(TEXT)} bytes of UTF-8: {TEXT.decode()}",
             "",
@@ -107,7 +107,7 @@ def _signed(payload: str, one: Json) -> Iterator[str]:
 
 
 def _stream(thread: Thread) -> str:
-    lines = ["### 14.6 Streams", ""]
+    lines = ["### 17.6 Streams", ""]
     for sender, receiver, raws in ((COUNTY, CITY, thread.raws[:2]), (CITY, COUNTY, thread.raws[2:])):
         hashes = c.stream(sender, receiver, [c.identity(raw) for raw in raws])
         number, nonce = c.inc(sender)

@@ -1,4 +1,4 @@
-"""Writes schemas/vectors and the worked example of SPEC 14; the same bytes every time.
+"""Writes schemas/vectors and the worked example of SPEC 17; the same bytes every time.
 
 `python -m tests.wire.make_vectors` writes what is missing and the example. A vector once committed is never changed:
 where one would come out otherwise it is left alone and named, and the exit status is 1.

@@ -31,7 +31,7 @@ from tests.wire.judge import keyring_of, roster_of
 from tests.wire.make_vectors import ROOT, SPEC, with_example
 
 TEXT = SPEC.read_text("utf-8")
-RULES = TEXT.partition("\n## 14 ")[0]
+RULES = TEXT.partition("\n## 17 ")[0]
 LIMITS = [
     "schemas.ids",
     "schemas.statement",

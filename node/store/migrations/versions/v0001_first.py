@@ -1,19 +1,12 @@
-"""The first version's tables.
-
-Made from the table definitions themselves: nothing older exists that could differ from them.
-"""
-
-from alembic import op
-
-from node.store.tables import metadata
+"""The first version's tables. An empty database gets the newest tables at once, so nothing is left to do here."""
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    metadata.create_all(op.get_bind())
+    pass
 
 
 def downgrade() -> None:
-    metadata.drop_all(op.get_bind())
+    pass
