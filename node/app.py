@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -23,8 +24,9 @@ from node.api import federation, health, imports, links, sessions, topics
 from node.api.contract import describe
 from node.api.gate import BodyLimit, Watch
 from node.api.metrics import Metrics
-from node.api.problems import answer
 from node.context import Context
+from node.web.errors import answer, answer_framework
+from node.web.site import ROUTES
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -58,10 +60,12 @@ def create_app(ctx: Context, lifespan: Lifespan | None = None) -> FastAPI:
     app.state.ctx = ctx
     app.state.metrics = Metrics()
     app.state.stopping = threading.Event()
+    app.state.listeners = 0
     for router in ROUTERS:
         app.router.routes.extend(router.routes)
+    app.router.routes.extend(ROUTES)
     app.add_middleware(BodyLimit, ctx=ctx)
-    app.add_middleware(Watch, ctx=ctx, metrics=app.state.metrics)
+    app.add_middleware(Watch, ctx=ctx, metrics=app.state.metrics, answer=answer)
     app.openapi = lambda: _contract(app)  # type: ignore[method-assign]
     return app
 
@@ -95,7 +99,7 @@ def set_up_logging(stream: TextIO | None = None) -> None:
 
 
 async def _answer_framework(request: Request, error: Exception) -> Response:
-    response = answer(error)
+    response = await run_in_threadpool(answer_framework, request, error)
     if response.status_code == 405:
         response.headers["Allow"] = ", ".join(_methods(request))
     return response

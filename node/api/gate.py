@@ -5,30 +5,38 @@ Plain ASGI: the framework's own middleware base costs a task and two queues for 
 """
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.metrics import Metrics
-from node.api.problems import answer, kind_of
+from node.api.problems import kind_of
 from node.context import Context
 from node.domain.refusals import TooLarge, Unavailable
 
 EXCHANGE_BYTES_MAX = 16 * 1024 * 1024
 JOIN_BYTES_MAX = 64 * 1024
 SESSION_BYTES_MAX = 16 * 1024
-OTHER_BYTES_MAX = 64 * 1024
 MULTIPART_BYTES_MAX = 64 * 1024
 """What a form may weigh beside the file in it."""
 BODY_SILENCE_S = 30
 """Longest wait for the next bytes of a body."""
+OTHER_BYTES_MAX = 64 * 1024
+UPLOADS = ("/api/v1/imports", "/import")
 API = "/api/"
+WORK = (API, "/topics/", "/intake")
+"""Where people write down matters: in JSON, or in the forms of pages."""
 REQUESTS_MAX = 256
 """Of the operators' API at once; held exchanges of neighbours are counted by those who hold them."""
 CLIENT_LEFT = 499
 """Only in log and count: nobody was there to be answered."""
+
+Answer = Callable[[Scope, Exception, str | None], Response]
+"""How an error is put to whoever asked: a problem document, or a page."""
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -49,7 +57,7 @@ class BodyLimit:
             "/federation/v1/exchange": EXCHANGE_BYTES_MAX,
             "/federation/v1/join": JOIN_BYTES_MAX,
             "/api/v1/sessions": SESSION_BYTES_MAX,
-            "/api/v1/imports": self.upload,
+            **dict.fromkeys(UPLOADS, self.upload),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,14 +88,15 @@ class BodyLimit:
         known = self.paths.get(path)
         if known is not None:
             return known
-        return self.json if path.startswith(API) else OTHER_BYTES_MAX
+        return self.json if path.startswith(WORK) else OTHER_BYTES_MAX
 
 
 class Watch:
     """Outermost: sets the headers, writes one line and one count for each request, answers what nobody handled."""
 
-    def __init__(self, app: ASGIApp, ctx: Context, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, ctx: Context, metrics: Metrics, answer: Answer) -> None:
         self.app = app
+        self.answer = answer
         self.clock = ctx.clock
         self.metrics = metrics
         self.log = structlog.get_logger("node.http")
@@ -115,7 +124,7 @@ class Watch:
         except Exception as error:
             if status:
                 raise
-            await answer(error, self._note(error))(scope, receive, out)
+            await self.answer(scope, error, self._note(error))(scope, receive, out)
         finally:
             self.running -= 1
             self._record(scope, status or CLIENT_LEFT, self.clock.monotonic_s() - started)
