@@ -19,9 +19,10 @@ from pydantic import (
     StringConstraints,
 )
 
-from schemas.entry import AREAS_MAX, SPLIT_PARTS_MAX, Mode, Outcome, Role, Step
+from schemas.entry import AREAS_MAX, HEADCOUNT_MAX, SPLIT_PARTS_MAX, Mode, Outcome, Role, Step
 from schemas.ids import AreaCode, Digest, Incarnation, NodeCode, Term, Tier
 from schemas.remark import PersonDeclineCode, PersonRemark, Rating
+from schemas.statement import Status
 
 TOPIC_TEXT_MAX = 100_000
 MOMENT_YEAR_MIN = 1900
@@ -160,6 +161,15 @@ class NoteForm(Form):
     text: WorkText
 
 
+class AttendForm(Form):
+    """A gathering on the matter: how many took part, in which form, when."""
+
+    headcount: Annotated[int, Field(strict=True, ge=1, le=HEADCOUNT_MAX)]
+    form: Line | None = None
+    held_at: Moment | None = None
+    text: WorkText | None = None
+
+
 class AmendForm(Form):
     title: TitleText | None = None
     category: Line | None = None
@@ -249,7 +259,6 @@ class TrailView(View):
 
 
 Durability = Literal["local", "received", "settled"]
-Status = Literal["active", "offered", "closed", "frozen"]
 
 
 class TopicView(View):

@@ -11,6 +11,7 @@ AREAS_MAX = 64
 SPLIT_PARTS_MAX = 64
 SPLIT_DEPTH_MAX = 8
 CHILDREN_MAX = 256
+HEADCOUNT_MAX = 1_000_000
 
 Mode = Literal["escalate", "delegate", "report", "return", "rehome"]
 Step = Literal["collect", "decide", "research", "consult", "implement", "feedback"]
@@ -62,6 +63,15 @@ class Stepped(Frozen):
 
 
 class Noted(Frozen):
+    text: Text
+
+
+class Attended(Frozen):
+    """People took part in a gathering on the matter: how many, never who."""
+
+    headcount: Annotated[int, Field(ge=1, le=HEADCOUNT_MAX)]
+    form: Label | None
+    held_at: Instant | None
     text: Text
 
 
@@ -163,6 +173,7 @@ BODIES: dict[str, type[Frozen]] = {
     "opened": Opened,
     "stepped": Stepped,
     "noted": Noted,
+    "attended": Attended,
     "amended": Amended,
     "split": SplitOff,
     "child_closed": ChildClosed,

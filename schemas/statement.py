@@ -23,6 +23,8 @@ CHUNK_BYTES_MAX = 192 * 1024
 
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")]
 Share = Literal["full", "counts", "local"]
+Status = Literal["active", "offered", "closed", "frozen"]
+"""What a topic is in; `frozen` is what a node says that knows its custodian signed twice."""
 Title = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Text = Annotated[str, StringConstraints(max_length=8000)]
@@ -97,6 +99,16 @@ class Remark(Header, Generic[Body]):
 class RegistryEntry(Positioned, Generic[Body]):
     """One entry of a node's registry chain; shapes of `body` in schemas.registry."""
 
+    kind: Kind
+    body: Body
+    parts: Parts
+
+
+class Summary(Header, Generic[Body]):
+    """What a custodian says of its topics for the tiers above, the `seq`-th of its incarnation; shapes of `body` in
+    schemas.summary."""
+
+    seq: Count
     kind: Kind
     body: Body
     parts: Parts

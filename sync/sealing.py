@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from pydantic import ValidationError
 
 from schemas import entry as entries
-from schemas import registry, remark
+from schemas import registry, remark, summary
 from schemas.exchange import JoinRequest
 from schemas.ids import Digest, KeyId, NodeCode
 from schemas.statement import (
@@ -30,6 +30,7 @@ from schemas.statement import (
     RegistryEntry,
     Remark,
     Seal,
+    Summary,
 )
 from sync.errors import Deferred, Held, Refused, SyncError
 from sync.keys import ALG, ALGS_ACCEPTED, SIGNATURE_BYTES, Keyring, Signer, b64, unb64
@@ -38,9 +39,10 @@ from sync.strict import dumps, strict_json
 ENTRY = "liandong-entry+jws"
 REMARK = "liandong-remark+jws"
 REGISTRY = "liandong-registry+jws"
+SUMMARY = "liandong-aggregate+jws"
 SEAL = "liandong-seal+jws"
 JOIN = "liandong-join+jws"
-OF_RECORD = frozenset({ENTRY, REMARK, REGISTRY})
+OF_RECORD = frozenset({ENTRY, REMARK, REGISTRY, SUMMARY})
 """The types that are stored, sent on streams and, later, logged."""
 
 POOLED_MIN = 8
@@ -52,6 +54,7 @@ _TYPES: tuple[tuple[str, type[Any], Mapping[str, type[Frozen]]], ...] = (
     (ENTRY, Entry, entries.BODIES),
     (REMARK, Remark, remark.BODIES),
     (REGISTRY, RegistryEntry, registry.BODIES),
+    (SUMMARY, Summary, summary.BODIES),
 )
 _PAYLOADS: dict[str, dict[str, type[Any]]] = {
     typ: {_UNKNOWN: payload[AnyBody], **{kind: payload[body] for kind, body in bodies.items()}}

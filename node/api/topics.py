@@ -56,6 +56,7 @@ VERBS = (
     Verb("recall", forms.RecallForm, decide.recall, "撤回 / Ask for an offered topic back", 202),
     Verb("step", forms.StepForm, work.step, "六步议事 / Complete the next of the six steps"),
     Verb("note", forms.NoteForm, work.note, "记事 / Add a note to the topic's history"),
+    Verb("attend", forms.AttendForm, work.attend, "参与 / Record how many took part in a gathering"),
     Verb("amend", forms.AmendForm, work.amend, "更正 / Correct title, category or areas"),
     Verb("result", forms.ResultForm, work.result, "办理结果 / Record the outcome"),
     Verb("close", forms.CloseForm, finish.close, "办结 / Close the topic, at its origin"),

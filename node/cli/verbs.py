@@ -213,6 +213,27 @@ def note(topic: Topic, text: Text, json: Json = False, data: Data = None, databa
     _do(topic, "note", act, NoteForm(text=text_of(text)), json, data, database)
 
 
+def attend(
+    topic: Topic,
+    headcount: Annotated[int, typer.Argument(help="参与人次 / How many took part.")],
+    form: Annotated[str | None, typer.Option(help="协商形式 / Form of the gathering.")] = None,
+    held_at: Annotated[str | None, typer.Option(help="日期：2026-05-01 或 RFC 3339 / When.")] = None,
+    text: Annotated[str | None, typer.Option(help=f"说明，{DASH} Text.")] = None,
+    json: Json = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """记录一次协商活动的参与人次。Record how many took part in a gathering."""
+    from node.service.work import attend as act
+    from schemas.api import AttendForm
+
+    said = text_of(text) if text else None
+    wanted = AttendForm.model_validate(
+        {"headcount": headcount, "form": form, "held_at": instant(held_at), "text": said}
+    )
+    _do(topic, "attend", act, wanted, json, data, database)
+
+
 def amend(
     topic: Topic,
     reason: Reason,
@@ -365,6 +386,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "recall": recall,
     "step": step,
     "note": note,
+    "attend": attend,
     "amend": amend,
     "result": result,
     "close": close,

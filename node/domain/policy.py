@@ -25,6 +25,7 @@ TOPIC_VERBS = frozenset(
         "recall",
         "step",
         "note",
+        "attend",
         "amend",
         "result",
         "close",

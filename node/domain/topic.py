@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, get_args
 
+from node.domain.course import Course, follow
 from node.domain.refusals import CloseAtOrigin, Invalid, StepOrder
 from schemas import entry as entries
 from schemas.entry import Outcome, Step
@@ -69,6 +70,7 @@ class Topic:
     step: Step = "collect"
     outcome: Outcome | None = None
     offer: Offer | None = None
+    course: Course | None = None
 
     @property
     def due_at(self) -> str | None:
@@ -81,7 +83,9 @@ def work(topic: Topic | None, entry: Entry[Any], id: Digest) -> Topic:
     """The topic after one more valid entry."""
     if topic is None:
         return _opened(entry, id)
-    topic = replace(topic, updated_at=max(topic.updated_at, entry.at, key=datetime.fromisoformat))
+    updated_at = max(topic.updated_at, entry.at, key=datetime.fromisoformat)
+    course = follow(topic.course, entry, topic.offer.mode if topic.offer else None)
+    topic = replace(topic, updated_at=updated_at, course=course)
     body = entry.body
     if isinstance(body, entries.Stepped):
         return replace(topic, step=body.step)
@@ -148,6 +152,7 @@ def _opened(entry: Entry[Any], id: Digest) -> Topic:
         created_at=entry.at,
         updated_at=entry.at,
         trail=(Stop(entry.author, "open", entry.term, id, entry.at),),
+        course=Course(opened_at=body.raised_at or entry.at),
     )
 
 

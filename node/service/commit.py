@@ -21,12 +21,13 @@ from node.domain.refusals import Healing, NotFound, StorageFull
 from node.domain.topic import recall_sent, work
 from node.service.lists import LISTS, Lists, areas_above, in_force
 from node.service.roster import ROSTER, Flags, current, read_flags
+from node.service.rows import mark, take
 from node.store import links as link_rows
 from node.store import topics as topic_rows
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, writing
 from node.store.links import Link
-from node.store.projections import entry_row, part_rows, registry_row, remark_row
+from node.store.projections import entry_row, part_rows, registry_row, remark_row, summary_row
 from node.store.tables import (
     audit,
     entries,
@@ -38,6 +39,7 @@ from node.store.tables import (
     registry,
     remarks,
     statements,
+    summaries,
     topics,
     wanted_parts,
 )
@@ -45,12 +47,12 @@ from node.store.topics import Surroundings, Working
 from schemas import entry as bodies
 from schemas import remark as beside
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
-from schemas.statement import Entry, Frozen, PartRef, Remark, Share
+from schemas.statement import Entry, Frozen, PartRef, Remark, Share, Summary
 from sync.chain import extend, header
 from sync.custody import Chain, OpenOffer, check_offer, check_opened, declines, evolve
 from sync.errors import Deferred, Held, SyncError
 from sync.roster import enrol
-from sync.sealing import ENTRY, REGISTRY, REMARK, Statement, author
+from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement, author
 from sync.strict import strict_json
 
 _KNOWN = select(statements.c.id).where(statements.c.id.in_(bindparam("ids", expanding=True)))
@@ -101,6 +103,7 @@ class Batch:
         self.fresh: dict[Digest, Statement] = {}
         self._chains: dict[TopicId, list[Digest]] = {}
         self._rows: dict[str, list[dict[str, Any]]] = {}
+        self.touched: set[TopicId] = set()
         self._relayed: set[Digest] = set()
         self._addressed: set[NodeCode] = set()
         self._lists: Lists | None = None
@@ -184,6 +187,20 @@ class Batch:
             self.apply(statement, None)
         return statement
 
+    def summarise(self, kind: str, seq: int, body: Frozen, parts: Sequence[PartRef] = ()) -> Statement:
+        """Seal the `seq`-th summary of this incarnation for the tiers above."""
+        self.check_live()
+        payload = {
+            **header(self.me, self.inc, self.at),
+            "seq": seq,
+            "kind": kind,
+            "body": body.model_dump(mode="json"),
+            "parts": [part.model_dump(mode="json") for part in parts],
+        }
+        statement = author(payload, SUMMARY, self.ctx.identity.signer, self.me)
+        self.apply(statement, None)
+        return statement
+
     def register(self, kind: str, body: Frozen, parts: Sequence[PartRef] = ()) -> Statement:
         """Write the next entry of this node's registry chain."""
         head = self.roster.heads.get((self.me, self.inc))
@@ -230,6 +247,8 @@ class Batch:
             self._apply_entry(statement, source)
         elif statement.typ == REMARK:
             self._apply_remark(statement, source)
+        elif statement.typ == SUMMARY:
+            self._apply_summary(statement, source)
         else:
             self._apply_registry(statement, source)
 
@@ -275,6 +294,7 @@ class Batch:
         self._store(statement, source, remark.topic)
         self._add("remarks", remark_row(statement, self.now))
         self._pass_on(found.chain, found.chain, statement.id, source)
+        self.touched.add(remark.topic)
         self._react(found, statement)
 
     def _apply_registry(self, statement: Statement, source: NodeCode | None) -> None:
@@ -287,6 +307,29 @@ class Batch:
         for peer in sorted(roster.neighbours(self.me)):
             if peer != source:
                 self.enqueue(peer, statement.id)
+
+    def _apply_summary(self, statement: Statement, source: NodeCode | None) -> None:
+        said: Summary[Any] = statement.payload
+        if said.inc not in self.roster.members[said.author].incs:
+            raise Deferred("unknown-key", said.author)
+        if source is not None and not self._is_from_below(said.author, source):
+            raise Held("not-below", said.author)
+        if not statement.known:
+            raise Held("unknown-kind", said.kind)
+        take(self, statement)
+        self._store(statement, source, None)
+        self._add("summaries", summary_row(statement, self.now))
+        self._pass_up(statement.id, source)
+
+    def _is_from_below(self, author: NodeCode, source: NodeCode) -> bool:
+        """Whether a summary comes up the branch its author stands on."""
+        below = author == source or self.roster.is_below(author, source)
+        return below and self.roster.parent(source) == self.me
+
+    def _pass_up(self, identity: Digest, source: NodeCode | None) -> None:
+        parent = self.roster.parent(self.me)
+        if parent is not None and parent != source and identity not in self._relayed:
+            self.enqueue(parent, identity)
 
     def _react(self, found: Working, statement: Statement) -> None:
         """What the node itself does about a remark, in the same transaction: nobody has to ask (R3, R4)."""
@@ -355,6 +398,10 @@ class Batch:
 
     def relay(self, statement: Statement, source: NodeCode) -> bool:
         """Store and pass on what cannot be applied here (yet), as it is (R16); whether its topic is known here."""
+        if statement.typ == SUMMARY:
+            self._store(statement, source, None)
+            self._pass_up(statement.id, source)
+            return True
         topic = getattr(statement.payload, "topic", None)
         chain = self.working(topic).chain if topic else None
         if chain is None or not {self.me, statement.payload.author} <= chain.participants:
@@ -402,13 +449,16 @@ class Batch:
             for found in changed:
                 found.dirty = False
                 found.areas_stored = found.topic.areas if found.topic else None
+                self.touched.add(found.id)
+        mark(self.conn, self.touched, self.now)
+        self.touched.clear()
         for link in self._links.values():
             if link is not None and link.dirty:
                 link_rows.store(self.conn, link)
                 link.dirty = False
 
     def flush_rows(self) -> None:
-        for table in (statements, entries, remarks, registry, part_refs, outbox, audit):
+        for table in (statements, entries, remarks, registry, summaries, part_refs, outbox, audit):
             if rows := self._rows.pop(table.name, None):
                 self.conn.execute(insert(table), rows)
         for table in (parts, wanted_parts, equivocations):
@@ -423,7 +473,9 @@ class Batch:
         self._frozen = self._frozen | {(who, inc)}
         self.flush()
         still = topics.c.status.in_(("active", "offered"))
-        self.conn.execute(update(topics).where(topics.c.custodian == who, still).values(status="frozen"))
+        held = (topics.c.custodian == who, still)
+        self.touched.update(self.conn.execute(select(topics.c.id).where(*held)).scalars())
+        self.conn.execute(update(topics).where(*held).values(status="frozen"))
         self.audit("equivocation", topic, "alarm", author=who)
 
     def note_deferred(self) -> None:

@@ -4,7 +4,8 @@ Statements, parts, streams, links and people's own tables stay as they are. A st
 out; verify names it afterwards.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -12,21 +13,28 @@ from sqlalchemy import Connection, delete, insert, select
 
 from node.context import Context
 from node.service import fold
+from node.service.commit import Batch
 from node.service.fold import Findings, Folding
 from node.service.lists import areas_above, in_force
 from node.service.roster import ROSTER
+from node.service.rows import mark, take
+from node.service.summaries import renew
 from node.store import tables as t
 from node.store import topics as topic_rows
 from node.store.codec import inc_of
 from node.store.engine import writing
-from node.store.projections import entry_row, part_rows, registry_row, remark_row
+from node.store.projections import entry_row, part_rows, registry_row, remark_row, summary_row, topic_of
+from node.store.rows import slices
 from node.store.topics import Surroundings
-from schemas.ids import Digest
+from schemas.ids import Digest, TopicId
 from sync.custody import Chain
 from sync.errors import SyncError
-from sync.sealing import ENTRY, REGISTRY, REMARK, Statement
+from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement
 
-_PROJECTIONS = (t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry)
+_PROJECTIONS = (
+    *(t.rollups, t.topic_row_areas, t.topic_rows, t.row_differences, t.totals_differences, t.totals, t.said_rows),
+    *(t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry, t.summaries),
+)
 
 
 def rebuild(ctx: Context) -> None:
@@ -45,6 +53,8 @@ def rebuild(ctx: Context) -> None:
         for some in fold.chains(folding):
             found = [folded.working for folded in some if folded.working.chain is not None]
             topic_rows.store(conn, found, around)
+        ctx.cache.pop(ROSTER, None)
+        _renew_rows(Batch(ctx, conn), folding)
     ctx.cache.pop(ROSTER, None)
 
 
@@ -72,17 +82,40 @@ def _insert_statements(folding: Folding) -> None:
     query = select(*fold.stored(t.statements.c.id)).where(t.statements.c.typ != REGISTRY).order_by(t.statements.c.pos)
     found = _in_order(folding, query)
     while some := list(islice(found, fold.ROWS_AT_ONCE)):
-        rows: dict[Any, list[dict[str, Any]]] = {t.entries: [], t.remarks: [], t.part_refs: []}
+        rows: dict[Any, list[dict[str, Any]]] = {t.entries: [], t.remarks: [], t.summaries: [], t.part_refs: []}
         for row, statement in some:
-            topic = statement.payload.topic or statement.id
+            topic = topic_of(statement)
             rows[t.part_refs] += part_rows(statement, topic)
             if statement.id in unapplied:
                 continue
             if statement.typ == ENTRY:
-                rows[t.entries].append(entry_row(statement, topic))
+                rows[t.entries].append(entry_row(statement, topic or statement.id))
             elif statement.typ == REMARK:
                 rows[t.remarks].append(remark_row(statement, row.stored_at))
+            elif statement.typ == SUMMARY:
+                rows[t.summaries].append(summary_row(statement, row.stored_at))
         _insert(folding.conn, rows)
+
+
+def _renew_rows(batch: Batch, folding: Folding) -> None:
+    """What was said, taken in again; then the rows and figures of every topic. What is still to be sealed stays due."""
+    due = set(batch.conn.execute(select(t.rows_due.c.topic)).scalars())
+    query = select(*fold.stored(t.statements.c.id)).join(t.summaries, t.summaries.c.id == t.statements.c.id)
+    for row, statement in _in_order(folding, query.order_by(t.statements.c.pos)):
+        with suppress(SyncError):
+            take(batch, statement, row.stored_at)
+    here = batch.conn.execute(select(t.topics.c.id).where(t.topics.c.mine)).scalars().all()
+    for some in slices([*here, *_unfounded(batch, here)]):
+        renew(batch, some)
+    batch.flush()
+    batch.conn.execute(delete(t.rows_due))
+    mark(batch.conn, due, batch.now)
+
+
+def _unfounded(batch: Batch, here: Sequence[TopicId]) -> list[TopicId]:
+    """Topics others speak of and that ought to be here."""
+    marked = batch.conn.execute(select(t.rows_due.c.topic)).scalars()
+    return sorted(set(marked) - set(here))
 
 
 def _in_order(folding: Folding, query: Any) -> Iterator[tuple[Any, Statement]]:

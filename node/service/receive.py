@@ -25,7 +25,7 @@ from schemas.ids import NO_INCARNATION, Digest, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
 from sync.roster import Roster
-from sync.sealing import ENTRY, REMARK, Statement, open_many, open_statement, parse
+from sync.sealing import ENTRY, REMARK, SUMMARY, Statement, open_many, open_statement, parse
 from sync.stream import stream_start
 from sync.strict import strict_json
 
@@ -403,7 +403,7 @@ def _retry_after(batch: Batch, applied: Statement) -> int:
     """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
     if applied.typ == ENTRY:
         return _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
-    if applied.typ == REMARK:
+    if applied.typ in (REMARK, SUMMARY):
         return 0
     registry_gap = and_(parked.c.code == "gap", parked.c.topic.is_(None))
     return _retry(batch, or_(parked.c.code == "unknown-key", registry_gap), "deferred")

@@ -6,7 +6,7 @@ accounts, the audit, and when something arrived.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,15 +17,16 @@ from node.service import fold, verify_streams
 from node.service.fold import Findings, Folded, Folding
 from node.service.rebuild import rebuild as rebuild_projections
 from node.service.rebuild import surroundings, waiting
+from node.service.verify_rows import Rows
 from node.store import tables as t
 from node.store.codec import load_chain, load_topic
 from node.store.engine import reading
-from node.store.projections import part_rows, registry_row
+from node.store.projections import part_rows, registry_row, topic_of
 from node.store.topics import area_rows, row_of
 from schemas.ids import NodeCode, TopicId
 from sync.errors import SyncError
 from sync.roster import Roster
-from sync.sealing import REGISTRY, Statement
+from sync.sealing import Statement
 
 Progress = Callable[[int, int], None]
 
@@ -70,9 +71,13 @@ class _Check:
         roster, registered = fold.registry(self._conn, self._findings)
         self._check_registry(registered)
         folding = Folding(self._conn, self._ctx.identity.code, roster, self._ctx.pool, self._findings, self._seen)
+        rows = Rows(self._ctx, self._conn, roster, self._around, self._findings)
         for some in fold.chains(folding):
             self._topics += len(some)
-            self._check_topics([folded for folded in some if folded.sound], roster)
+            sound = [folded for folded in some if folded.sound]
+            self._check_topics(sound, roster)
+            rows.check_own(sound)
+        rows.check(folding)
         self._check_unapplied(folding)
         self._check_parts()
         self._check_strays()
@@ -90,7 +95,7 @@ class _Check:
         """The part references of the statements seen since the last time."""
         expected = {}
         for statement in self._buffer:
-            topic = None if statement.typ == REGISTRY else statement.payload.topic or statement.id
+            topic = topic_of(statement)
             for wanted in part_rows(statement, topic):
                 expected[wanted["statement"], wanted["name"]] = wanted
         refs = t.part_refs
@@ -142,7 +147,10 @@ class _Check:
         wrong = fold.differs(expected, row, {"custody", "work", "status"})
         if load_chain(row.custody) != found.chain:
             wrong.append("custody")
-        if load_topic(row.work) != found.topic:
+        work = load_topic(row.work)
+        if work.course is None and found.topic is not None:
+            work = replace(work, course=found.topic.course)
+        if work != found.topic:
             wrong.append("work")
         closed = found.chain is not None and found.chain.closed
         said = {row.status, expected["status"]}
@@ -185,14 +193,14 @@ class _Check:
         """Statements with no row of their own are those that wait, and are passed on all the same."""
         s = t.statements
         query = select(*fold.stored(s.c.id))
-        for table in (t.entries, t.remarks, t.registry):
+        for table in (t.entries, t.remarks, t.registry, t.summaries):
             query = query.where(~select(table.c.id).where(table.c.id == s.c.id).exists())
         known = waiting(self._conn)
         for row, result in fold.opened(folding, query.order_by(s.c.pos)):
             if isinstance(result, SyncError):
                 self._findings.add("statement", row.id, result)
             elif row.id not in known:
-                self._findings.add("statement", row.id, "is in none of entries, remarks, registry")
+                self._findings.add("statement", row.id, "is in none of entries, remarks, registry, summaries")
 
     def _check_strays(self) -> None:
         """Rows that belong to nothing."""

@@ -4,10 +4,10 @@ from node.domain.routing import Act
 from node.domain.topic import check_amend, check_step
 from node.service.commit import Batch
 from node.service.open import check_areas, check_category
-from node.service.routing import weighed
+from node.service.routing import at, weighed
 from node.service.verb import custody_rules, done, working_on
 from schemas import entry as bodies
-from schemas.api import AmendForm, NoteForm, ResultForm, StepForm
+from schemas.api import AmendForm, AttendForm, NoteForm, ResultForm, StepForm
 from schemas.ids import TopicId
 
 
@@ -30,6 +30,15 @@ def note(batch: Batch, topic: TopicId, form: NoteForm) -> TopicId:
     with custody_rules():
         batch.entry(topic, "noted", bodies.Noted(text=form.text))
     return done(batch, topic, "note")
+
+
+def attend(batch: Batch, topic: TopicId, form: AttendForm) -> TopicId:
+    """Record a gathering on the matter: how many took part; who they were stays in the office."""
+    working_on(batch, topic)
+    body = bodies.Attended(headcount=form.headcount, form=form.form, held_at=at(form.held_at), text=form.text or "")
+    with custody_rules():
+        batch.entry(topic, "attended", body)
+    return done(batch, topic, "attend")
 
 
 def amend(batch: Batch, topic: TopicId, form: AmendForm) -> TopicId:

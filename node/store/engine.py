@@ -70,6 +70,12 @@ def upsert(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         conn.execute(_upsert(conn.dialect.name, table, tuple(rows[0])), rows)
 
 
+def add_up(conn: Connection, table: Table, rows: list[dict[str, Any]], sums: tuple[str, ...]) -> None:
+    """Insert rows, adding the columns `sums` to those of the row with the same primary key."""
+    if rows:
+        conn.execute(_add_up(conn.dialect.name, table, sums), rows)
+
+
 def insert_new(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, leaving those that are there already as they are."""
     if rows:
@@ -81,6 +87,14 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Any:
     statement = _insert(dialect)(table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in columns if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@cache
+def _add_up(dialect: str, table: Table, sums: tuple[str, ...]) -> Any:
+    statement = _insert(dialect)(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: table.c[name] + statement.excluded[name] for name in sums}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 

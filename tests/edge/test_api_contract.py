@@ -20,7 +20,8 @@ def words(text: str) -> set[str]:
 
 
 TOPIC_VERBS = words(
-    "escalate delegate report return accept decline recall step note amend result close reopen split detach remark"
+    "escalate delegate report return accept decline recall step note attend amend result close reopen split detach"
+    " remark"
 )
 ROUTES = {
     ("POST", "/api/v1/sessions"),

@@ -238,8 +238,9 @@ def forge(node: Context, topic: str, change: Callable[[dict[str, Any]], None], s
 
 def smuggle(node: Context, raw: bytes, to: str) -> str:
     """Put bytes on the stream to a neighbour as if this node had written them; gives their identity."""
-    id = identity(parse(raw).payload)
-    row = {"id": id, "raw": raw, "typ": ENTRY, "author": node.identity.code}
+    signed = parse(raw)
+    id = identity(signed.payload)
+    row = {"id": id, "raw": raw, "typ": signed.typ, "author": node.identity.code}
     with write(node) as batch:
         batch.conn.execute(insert(t.statements).values(**row, at=batch.now, source=None))
         batch.enqueue(to, id)

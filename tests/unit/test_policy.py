@@ -16,6 +16,7 @@ WORK = [
     "recall",
     "step",
     "note",
+    "attend",
     "amend",
     "result",
     "close",

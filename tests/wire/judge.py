@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from schemas.entry import Offered, Opened
 from schemas.exchange import Invitation
 from schemas.ids import Incarnation, Tier
 from schemas.registry import Card
+from schemas.summary import Row
 from sync.custody import Chain, check_offer, check_opened, evolve, writer
 from sync.errors import BadDocument, BadKey, Deferred, Held, Refused, SyncError
 from sync.exchange import read
@@ -20,6 +22,7 @@ from sync.roster import Member, Roster, enrol
 from sync.sealing import Statement, open_join, open_statement, parse
 from sync.stream import stream_hash, stream_start
 from sync.strict import strict_json
+from sync.summary import leaf, place, root
 
 Json = dict[str, Any]
 
@@ -169,6 +172,19 @@ def _join(given: Json) -> Json:
         return disposition(error)
 
 
+def _rows(given: Json) -> Json:
+    leaves = {row["topic"]: leaf(_row(row)) for row in given["rows"]}
+    return {"leaves": leaves, "root": root([leaves[topic] for topic in sorted(leaves)])}
+
+
+def _order(given: Json) -> Json:
+    return {"ascending": sorted(given["rows"], key=lambda name: place(_row(given["rows"][name])))}
+
+
+def _row(row: Json) -> Row:
+    return Row.model_validate_json(json.dumps(row))
+
+
 CHECKS: dict[str, Callable[[Json], Json]] = {
     "statement": _statement,
     "chain": _chain,
@@ -179,4 +195,6 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "part": _part,
     "token": _token,
     "join": _join,
+    "rows": _rows,
+    "order": _order,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from node.api import gate
-from schemas import entry, registry, remark
+from schemas import entry, registry, remark, summary
 from schemas.exchange import (
     Ack,
     Budget,
@@ -21,7 +21,7 @@ from schemas.exchange import (
     Verdict,
 )
 from schemas.ids import FIRST_TERM, Incarnation
-from schemas.statement import Entry, Header, PartRef, RegistryEntry, Remark, Seal
+from schemas.statement import Entry, Header, PartRef, RegistryEntry, Remark, Seal, Summary
 from sync.custody import evolve, writer
 from sync.exchange import read
 from sync.sealing import open_statement
@@ -37,6 +37,7 @@ LIMITS = [
     "schemas.statement",
     "schemas.entry",
     "schemas.exchange",
+    "schemas.summary",
     "sync.delivery",
     "sync.transport",
     "node.service.receive",
@@ -47,7 +48,7 @@ LIMITS = [
 NOT_ON_THE_WIRE = {"LINE_OVERHEAD", "QUERY_VALUES_MAX", "CHALLENGED"}
 CODE_FILES = [
     *(ROOT / "sync").glob("*.py"),
-    *(ROOT / "node/service" / f"{name}.py" for name in ("commit", "receive", "bundle", "exchange", "joining")),
+    *(ROOT / "node/service" / f"{name}.py" for name in ("commit", "receive", "rows", "bundle", "exchange", "joining")),
 ]
 ERRORS = {"Refused", "Held", "Deferred", "BadDocument", "BadKey", "TransportError", "TimedOut"}
 
@@ -83,7 +84,9 @@ def test_example_is_understood():
 
 
 @pytest.mark.parametrize(
-    ("number", "bodies"), [("5.2", entry.BODIES), ("6", remark.BODIES), ("7", registry.BODIES)], ids=["5.2", "6", "7"]
+    ("number", "bodies"),
+    [("5.2", entry.BODIES), ("6", remark.BODIES), ("7", registry.BODIES), ("16", summary.BODIES)],
+    ids=["5.2", "6", "7", "16"],
 )
 def test_every_kind_and_field_stands_in_its_section(number: str, bodies: dict[str, Any]):
     text = section(number)
@@ -116,6 +119,8 @@ def test_every_kind_and_field_stands_in_its_section(number: str, bodies: dict[st
         ("5.2", entry.Portion),
         ("5.2", entry.Split),
         ("5.2", entry.Suggested),
+        ("16.1", Summary),
+        ("16.2", summary.Row),
     ],
 )
 def test_every_field_stands_in_its_section(number: str, model: Any):
@@ -124,13 +129,14 @@ def test_every_field_stands_in_its_section(number: str, model: Any):
         assert re.search(rf"`{name}`|\b{name}\b:|\"{name}\"|[{{ ]{name},|[ ,]{name}[,}}]", text), name
 
 
-@pytest.mark.parametrize("number", ["5.2", "6", "8.3", "7"])
+@pytest.mark.parametrize("number", ["5.2", "6", "8.3", "7", "16"])
 def test_every_choice_stands_in_its_section(number: str):
     text = section(number)
     choices = {
         "5.2": (entry.Mode, entry.Step, entry.Outcome, entry.Role),
         "6": (remark.DeclineCode, remark.Rating),
         "7": (registry.Published.model_fields["list"].annotation,),
+        "16": (summary.Status, entry.Step, entry.Outcome, remark.Rating),
         "8.3": (DocumentHeader.model_fields["lane"].annotation, Verdict.model_fields["disposition"].annotation),
     }
     for choice in choices[number]:

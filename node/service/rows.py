@@ -1,0 +1,110 @@
+"""What others say of their topics, taken in: each topic's best said row, and the figures of topics not held here.
+
+Which row of a topic stands is decided by the rows alone (sync.summary), so pages may come twice, late or in any order.
+A topic whose chain is here is never counted by what is said of it: it is only put in the queue for `summaries`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from node.clock import parse_instant
+from node.domain.placing import Placing, placed
+from node.domain.rollup import month_of
+from node.store import rows as row_store
+from node.store.engine import insert_new, upsert
+from node.store.rows import View, slices
+from node.store.tables import rows_due, said_rows, topics
+from schemas.ids import Digest, Incarnation, Term, TopicId
+from schemas.summary import Page, Row
+from sync.errors import Held
+from sync.sealing import Statement
+from sync.summary import Place, place
+
+if TYPE_CHECKING:
+    from node.service.commit import Batch
+
+_SAID = select(said_rows).where(said_rows.c.topic.in_(bindparam("ids", expanding=True)))
+_HERE = select(topics.c.id).where(topics.c.id.in_(bindparam("ids", expanding=True)), topics.c.mine)
+
+
+def mark(conn: Connection, changed: Iterable[TopicId], at: datetime) -> None:
+    """Put topics into the queue of rows to be looked at again."""
+    insert_new(conn, rows_due, [{"topic": topic, "at": at} for topic in sorted(changed)])
+
+
+def take(batch: "Batch", statement: Statement, heard_at: datetime | None = None) -> None:
+    """Take in a summary. Raises Held where its author speaks of topics as another's, and then has changed nothing."""
+    body = statement.payload.body
+    if isinstance(body, Page):
+        _take_page(batch, statement, body.rows)
+
+
+def view(batch: "Batch") -> View:
+    """What stored rows depend on, as this transaction has it."""
+    tree, roster, tier = batch.lists.tree, batch.roster, batch.ctx.identity.tier
+
+    @lru_cache(maxsize=2048)
+    def place_of(areas: tuple[str, ...]) -> Placing:
+        return placed(areas, tree, tier)
+
+    def tier_of(code: str) -> Any:
+        member = roster.get(code)
+        return member.tier if member else None
+
+    return View(batch.now, lambda areas: place_of(tuple(areas)), tier_of)
+
+
+def said(conn: Connection, ids: Sequence[TopicId]) -> dict[TopicId, Mapping[str, Any]]:
+    """The best rows said of these topics, as `said_rows` has them, each with its `place` read."""
+    found: dict[TopicId, Mapping[str, Any]] = {}
+    for some in slices(ids):
+        for row in conn.execute(_SAID, {"ids": some}):
+            found[row.topic] = {**row._mapping, "place": read_place(row.place, row.leaf)}
+    return found
+
+
+def said_row(statement: Digest, row: Row, standing: Place) -> dict[str, Any]:
+    """How the best row of a topic is kept."""
+    term, seq, rev, leaf = standing
+    return {
+        "topic": row.topic,
+        "author": row.custodian,
+        "place": json.dumps([term.g, term.k, list(term.i), term.t, seq, rev]),
+        "leaf": leaf,
+        "month": month_of(parse_instant(row.opened_at)),
+        "page": statement,
+    }
+
+
+def read_place(text: str, leaf: Digest) -> Place:
+    g, k, inc, t, seq, rev = json.loads(text)
+    return Term(g, k, Incarnation(*inc), t), seq, rev, leaf
+
+
+def _take_page(batch: "Batch", statement: Statement, rows: Sequence[Row]) -> None:
+    author = statement.payload.author
+    if any(row.custodian != author for row in rows):
+        raise Held("not-the-custodian", author)
+    known = said(batch.conn, [row.topic for row in rows])
+    standing = {row.topic: place(row) for row in rows}
+    better = [row for row in rows if row.topic not in known or standing[row.topic] > known[row.topic]["place"]]
+    if not better:
+        return
+    upsert(batch.conn, said_rows, [said_row(statement.id, row, standing[row.topic]) for row in better])
+    checked = _to_be_checked(batch, better)
+    mark(batch.conn, checked, batch.now)
+    row_store.store(batch.conn, [row for row in better if row.topic not in checked], False, view(batch))
+
+
+def _to_be_checked(batch: "Batch", rows: Sequence[Row]) -> set[TopicId]:
+    """Topics that are, or ought to be, held here as chains: the keeper of a topic counts what it holds."""
+    found: set[TopicId] = set()
+    for some in slices([row.topic for row in rows]):
+        found.update(batch.conn.execute(_HERE, {"ids": some}).scalars())
+    kept = {row.topic for row in rows if batch.me in (row.origin, row.custodian, batch.roster.parent(row.origin))}
+    return found | kept
