@@ -1,7 +1,7 @@
 # Every command sets up what it needs first; that is quick when nothing changed.
 # PYTHON=... chooses the interpreter that .venv is made with (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim bench lint lock clean runtime
+.PHONY: help setup demo test check sim faults bench lint lock clean runtime
 
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -n 2
@@ -34,6 +34,9 @@ lint: setup ## style, types, and who may import whom
 
 sim: setup ## simulate many nodes under faults (ARGS="...")
 	$(RUN) tests.sim $(ARGS)
+
+faults: setup ## strike real processes (ARGS="kills --count 5000 --jobs 2")
+	$(RUN) tests.fault $(ARGS)
 
 bench: setup ## measure; PROFILE=1 shows where the time goes
 	$(RUN) benchmarks $(if $(PROFILE),--profile)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv from the lock and installs the project into it: `deploy/setup.sh [runtime|dev]`.
-# Does nothing when nothing changed. `dev` also sees to a PostgreSQL server for the tests.
+# Does nothing when nothing changed. `dev` also sees to a PostgreSQL server and to fault injection for the tests.
 # Takes its packages from wherever this machine's pip or uv is configured to; PYTHON=... chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
@@ -72,12 +72,20 @@ get_postgres() {
     fi
 }
 
+# What the tests of faults strike with; without them, and without root, those tests are skipped and say so.
+get_strikers() {
+    for tool in strace faketime iptables ip tc; do
+        command -v $tool >/dev/null || { root_with_apt && apt_install strace faketime iptables iproute2; return; }
+    done
+}
+
 [ -d .venv ] && ! new_enough .venv/bin/python && die ".venv is broken or older than Python 3.11: run make clean first."
 [ -d .venv ] || make_venv
 
 stamp=$(cat $lock pyproject.toml deploy/setup.sh | cksum)
 [ "$(cat .venv/.set-up-$mode 2>/dev/null)" != "$stamp" ] || exit 0
 install
+[ "$mode" != dev ] || get_strikers || say "some tests of faults will be skipped"
 if [ "$mode" = dev ] && ! .venv/bin/python -m tests.postgres 2>/dev/null; then
     get_postgres || true
     .venv/bin/python -m tests.postgres || { say "the tests marked postgres will fail until this is mended"; exit 0; }

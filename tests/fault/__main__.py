@@ -1,0 +1,68 @@
+"""`python -m tests.fault PART`: as many faults as you have time for. What goes wrong is named so that it can be
+played again: give the name as it was printed."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.fault import kills, plan, scene, strace
+from tests.fault.campaign import Tally, Trial, play
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: nothing went wrong; 1: something did; 2: it cannot be done on this machine."""
+    args = _arguments(argv)
+    console = Console()
+    if why := PARTS[args.part][0]():
+        console.print(why, style="bold red")
+        return 2
+    folder = Path(tempfile.mkdtemp(prefix="liandong-faults-", dir=args.folder))
+    console.print(f"seed {args.seed}, in {folder}")
+    tally = play(args.part, PARTS[args.part][1](args, folder), args.jobs, console)
+    console.print(f"{args.part}: {tally}", highlight=False)
+    if not tally.failed:
+        shutil.rmtree(folder)
+    return 1 if tally.failed else 0
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fault", description=__doc__)
+    parser.add_argument("part", choices=sorted(PARTS))
+    parser.add_argument("name", nargs="?", help="one trial again")
+    parser.add_argument("--seed", type=int, default=1, help="draws what is tried")
+    parser.add_argument("--count", type=int, help="how many; 0: all there are")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where the data folders go")
+    return parser.parse_args(argv)
+
+
+def _template(folder: Path) -> Path:
+    (folder / "template").mkdir()
+    return scene.build(folder / "template")
+
+
+def _kills(args: argparse.Namespace, folder: Path) -> list[Trial]:
+    template = _template(folder)
+    if args.name:
+        blow = kills.Blow.parse(args.name)
+        outcome = plan.learn(template, folder / "learning", blow.act, blow.checkpointing).outcome
+        return [Trial(f"kills {blow}", kills.trial, (template, folder / "again", blow, outcome))]
+    count = 5000 if args.count is None else args.count
+    return plan.trials(template, folder / "blows", args.seed, count, (count or 10_000) // 10, both=True)
+
+
+Part = tuple[Callable[[], str | None], Callable[[argparse.Namespace, Path], list[Trial]]]
+PARTS: dict[str, Part] = {"kills": (strace.missing, _kills)}
+"""Why it cannot be done here, and what is tried."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+
+__all__ = ["Tally", "main"]
