@@ -1,5 +1,6 @@
 """What people read: topics, their entries and remarks, the suggested tier. Never writes."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import Select, and_, exists, or_, select
 from node import __version__
 from node.context import Context
 from node.domain.divisions import Division
-from node.domain.refusals import BadCursor
+from node.domain.refusals import BadCursor, NotFound
 from node.domain.routing import suggest
 from node.service import roster as rosters
 from node.service.lists import in_force
@@ -52,6 +53,13 @@ def topic(ctx: Context, id: TopicId) -> TopicView:
     """Raises NotFound for a topic this node takes no part in."""
     with reading(ctx.engine) as conn:
         return topic_view(ctx, conn, id)
+
+
+def topic_if_here(ctx: Context, id: TopicId) -> TopicView | None:
+    """A topic another one refers to; None where this node takes no part in it."""
+    with suppress(NotFound):
+        return topic(ctx, id)
+    return None
 
 
 def topics(ctx: Context, wanted: TopicFilter, cursor: str | None, limit: int) -> TopicPage:

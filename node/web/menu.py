@@ -12,7 +12,13 @@ class Item:
     verb: str
 
 
-MENU: tuple[Item, ...] = (Item("/", "layout.today", "read"),)
+MENU: tuple[Item, ...] = (
+    Item("/", "layout.today", "read"),
+    Item("/intake", "layout.intake", "open"),
+    Item("/import", "layout.import", "import"),
+    Item("/topics", "layout.topics", "read"),
+    Item("/links", "layout.links", "read"),
+)
 
 
 def current(path: str) -> Item | None:

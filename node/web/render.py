@@ -1,13 +1,16 @@
 """Templates made into pages: the environment, and how instants are told. Everything that is not markup is escaped."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from node.clock import instant
+from node.service.names import Names
 from node.web.assets import asset_url
 from node.web.menu import MENU, current
 from node.web.words import TAGS
@@ -46,13 +49,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset_url, htmx_config=HTMX_CONFIG, menu=MENU, menu_item=current)
-    made.filters.update(when=_when, day=_day, local=_local)
+    made.filters.update(when=_when, day=_day, short=_short, words_of=_words_of, offices=_offices)
     return made
-
-
-def local_day(at: datetime) -> str:
-    """`2026-05-01`, the day in China."""
-    return at.astimezone(CHINA).strftime("%Y-%m-%d")
 
 
 def _when(at: datetime | None) -> Markup:
@@ -64,9 +62,19 @@ def _day(at: datetime | None) -> Markup:
     return _time(at, "%Y-%m-%d")
 
 
-def _local(at: datetime | None) -> str:
-    """As a date field takes it."""
-    return local_day(at) if at is not None else ""
+def _short(name: str) -> str:
+    """An office's name where there is little room: without what all of them end with."""
+    return name.removesuffix("政协")
+
+
+@pass_context
+def _words_of(context: Context, codes: Iterable[str], prefix: str) -> list[tuple[str, str]]:
+    """Codes of the vocabulary with their words, as a select field takes them."""
+    return [(code, context["t"](f"{prefix}.{code}")) for code in codes]
+
+
+def _offices(codes: Iterable[str], names: Names) -> list[tuple[str, str]]:
+    return [(code, f"{names.office(code)}（{code}）") for code in codes]
 
 
 def _time(at: datetime | None, form: str) -> Markup:

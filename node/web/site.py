@@ -2,11 +2,21 @@
 
 from starlette.routing import BaseRoute, Route
 
-from node.web import live, sign_in, today
+from node.web import act, intake, links, live, pick, screening, sign_in, today, topics
 from node.web.assets import serve_asset
 from node.web.pages import Pages
 
-ROUTERS: tuple[Pages, ...] = (today.router, sign_in.router)
+ROUTERS: tuple[Pages, ...] = (
+    today.router,
+    intake.router,
+    topics.router,
+    screening.router,
+    act.router,
+    pick.router,
+    links.router,
+    sign_in.router,
+)
+"""In this order: of two that fit an address the first is taken, as `act` takes any word behind a topic."""
 ROUTES: tuple[BaseRoute, ...] = (
     *(route for router in ROUTERS for route in router.routes),
     Route("/events", live.events, methods=["GET"], include_in_schema=False),

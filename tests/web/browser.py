@@ -13,7 +13,7 @@ from node.context import Context
 from tests.edge.office import PASSWORD
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
-VOID = {"meta", "link", "input", "br", "hr", "img", "path", "circle", "line", "rect", "source", "wbr", "polyline"}
+VOID = {"meta", "link", "input", "br", "hr", "img", "source", "wbr"}
 TYPED = {"text", "search", "date", "number", "email", "hidden", "checkbox", "radio", "password", "tel"}
 
 

@@ -140,3 +140,36 @@ for (const button of document.querySelectorAll("[data-print]")) {
 document.querySelector("[data-focus-first]")?.focus();
 drafts();
 listen();
+
+// ---- pickers: what htmx brings are buttons; pressing one fills the field, or adds a place to those chosen ----
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-value]");
+  if (!button) return;
+  const fills = button.closest("[data-fills]");
+  if (fills) {
+    const field = document.getElementById(fills.dataset.fills);
+    field.value = button.dataset.value;
+    fills.replaceChildren();
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    return;
+  }
+  const adds = button.closest("[data-adds]");
+  if (adds) addChoice(adds.dataset.adds, button.dataset.value, button.dataset.label);
+});
+
+function addChoice(name, value, label) {
+  const chosen = document.querySelector(`[data-chosen="${name}"]`);
+  const known = [...chosen.querySelectorAll("input")].find((box) => box.value === value);
+  if (known) { known.checked = true; known.focus(); return; }
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", name, value, checked: true });
+  const code = Object.assign(document.createElement("span"), { className: "code quiet", textContent: value });
+  const choice = Object.assign(document.createElement("label"), { className: "choice" });
+  choice.append(box, ` ${label} `, code);
+  chosen.append(choice);
+  const typed = document.getElementById(`${name}-text`);
+  if (typed) typed.value = "";
+  document.getElementById(`${name}-found`)?.replaceChildren();
+  box.focus();
+}

@@ -1,0 +1,100 @@
+"""New matters in the browser: written down, imported, their places and categories found by typing."""
+
+from typing import Any
+
+from tests.edge.office import Office
+from tests.web.browser import Browser, Page
+
+MATTER = {"title": "雁滩公园门口积水严重", "text": "每逢下雨积水半尺。", "areas": "城关区 620103"}
+SHEET = "标题,内容,时间\n井盖丢失,中山路井盖不见了。,2026-01-02 10:00\n,没有标题,2026-01-02\n"
+
+
+def topics(office: Office, words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = office.get("/topics", params={"q": words}).json()["items"]
+    return found
+
+
+def test_matter_is_opened_with_the_places_its_names_mean(office: Office, clerk: Browser):
+    response = clerk.send("/intake", "/intake", name="张三", phone="13900000000", source="hotline", **MATTER)
+    assert response.status_code == 303
+    page = clerk.read(response.headers["location"])
+    assert "由哪一级办理" in page.text
+    (topic,) = topics(office, MATTER["title"])
+    assert (topic["areas"], topic["source"]) == (["620102", "620103"], "hotline")
+
+
+def test_matter_like_one_that_is_here_is_shown_it_first_and_opened_on_insisting(office: Office, clerk: Browser):
+    office.open(title="金昌路人行道地砖松动", areas=["620102"])
+    filled = {**MATTER, "title": "金昌路人行道地砖松动了", "areas": "620102"}
+    response = clerk.send("/intake", "/intake", **filled)
+    page = Page(response.text)
+    assert "可能已经有人反映过" in page.text
+    assert len(topics(office, "金昌路")) == 1
+    clerk.submit(page.form("/intake"))
+    assert len(topics(office, "金昌路")) == 2
+
+
+def test_place_nobody_knows_is_said_at_its_field_and_nothing_is_lost(office: Office, clerk: Browser):
+    response = clerk.send("/intake", "/intake", **{**MATTER, "areas": "城关区 乌有之乡"})
+    page = Page(response.text)
+    form = page.form("/intake")
+    assert response.status_code == 422
+    assert "不清楚是哪里：乌有之乡" in page.text
+    assert form.fields["areas"] == ["620102", "乌有之乡"]
+    assert form.fields["text"] == [MATTER["text"]]
+
+
+def test_category_no_list_knows_is_said_at_its_field(clerk: Browser):
+    response = clerk.send("/intake", "/intake", **MATTER, category="没有/这类", seen="1")
+    assert response.status_code == 422
+    assert any(
+        attrs.get("name") == "category" and attrs.get("aria-invalid") for _, attrs in Page(response.text).elements
+    )
+
+
+def test_intake_sent_twice_opens_one_topic(office: Office, clerk: Browser):
+    form = clerk.read("/intake").form("/intake")
+    for _ in range(2):
+        clerk.submit(form, title="重复按了两次的按钮", text="手抖了。", areas="")
+    assert len(topics(office, "重复按了两次的按钮")) == 1
+
+
+def test_import_looks_first_then_imports_and_names_the_rows(office: Office, clerk: Browser):
+    for stage, word, count in (("look", "还没有导入", 0), ("do", "导入完成", 1)):
+        form = clerk.read("/import").form("/import")
+        response = clerk.submit(form, {"stage": stage}, files={"file": ("留言.csv", SHEET.encode(), "text/csv")})
+        page = Page(response.text)
+        assert response.status_code == 200
+        assert word in page.text
+        rows = [attrs for tag, attrs in page.elements if tag == "td" and attrs.get("class") == "number"]
+        assert len(rows) == 1
+        assert len(topics(office, "井盖丢失")) == count
+
+
+def test_import_of_no_table_says_so(clerk: Browser):
+    form = clerk.read("/import").form("/import")
+    response = clerk.submit(form, {"stage": "look"}, files={"file": ("x.csv", "甲,乙\n1,2\n".encode(), "text/csv")})
+    assert response.status_code == 422
+    assert "找不到“标题”列" in response.text
+
+
+def test_import_without_a_file_says_so(clerk: Browser):
+    response = clerk.send("/import", "/import", {"stage": "look"})
+    assert response.status_code == 422
+    assert "请选择文件" in response.text
+
+
+def test_places_are_found_by_name_and_by_tree(clerk: Browser):
+    typed = Page(clerk.get("/pick/places?areas=七里河", **{"hx-request": "true"}).text)
+    values = [attrs.get("data-value") for tag, attrs in typed.elements if tag == "button"]
+    assert values[0] == "620103"
+    below = Page(clerk.get("/pick/places?below=620100", **{"hx-request": "true"}).text)
+    values = [attrs.get("data-value") for tag, attrs in below.elements if tag == "button"]
+    assert {"620100", "620102", "620103"} <= set(values)
+
+
+def test_categories_are_found_by_words(clerk: Browser):
+    found = Page(clerk.get("/pick/categories?category=物业", **{"hx-request": "true"}).text)
+    values = [attrs["data-value"] for tag, attrs in found.elements if tag == "button"]
+    assert values
+    assert all("物业" in (value or "") for value in values)
