@@ -9,8 +9,9 @@ from schemas.ids import Tier
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """`shown`: the county of each area, or the area itself above that; `places`: the divisions below this node's tier
-    whose figures the topic is part of; `within`: every division an area lies in, itself included.
+    """`shown`: the county of each area, or the area itself above that, all of them in `within`; `places`: the
+    divisions below this node's tier whose figures the topic is part of; `within`: every division an area lies in,
+    itself included.
     """
 
     shown: tuple[str, ...]

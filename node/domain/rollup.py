@@ -72,9 +72,9 @@ class Fact:
     followed: int
     participations: int
     rating: str | None
-    opened_at: datetime
-    first_action_at: datetime | None
-    closed_at: datetime | None
+    responded: bool
+    response_s: int
+    resolution_s: int
 
 
 def month_of(at: datetime) -> str:
@@ -91,12 +91,16 @@ def start_of(month: str) -> datetime:
     return datetime(int(month[:4]), int(month[5:]), 1, tzinfo=CHINA).astimezone(UTC)
 
 
+def seconds(start: datetime, end: datetime | None) -> int:
+    """Clocks of several nodes are compared here: what comes out negative counts as nothing."""
+    return max(0, int((end - start).total_seconds())) if end is not None else 0
+
+
 def amounts(fact: Fact) -> Amounts:
     """What a row adds to every cell it belongs to, in the order of MEASURES."""
     closed = fact.status == "closed"
     outcome = fact.outcome
     solved_here = closed and outcome == "A" and fact.stayed
-    responded = fact.first_action_at is not None
     return (
         1,
         int(not closed),
@@ -113,9 +117,9 @@ def amounts(fact: Fact) -> Amounts:
         fact.suggested,
         fact.followed,
         fact.participations,
-        int(responded),
-        _seconds(fact.opened_at, fact.first_action_at),
-        _seconds(fact.opened_at, fact.closed_at) if closed else 0,
+        int(fact.responded),
+        fact.response_s,
+        fact.resolution_s,
         int(fact.rating is not None),
         int(fact.rating == "satisfied"),
         int(fact.rating == "basically_satisfied"),
@@ -174,8 +178,3 @@ def rates(sums: Mapping[str, int]) -> dict[str, float | None]:
 
 def _ratio(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
-
-
-def _seconds(start: datetime, end: datetime | None) -> int:
-    """Clocks of several nodes are compared here: what comes out negative counts as nothing."""
-    return max(0, int((end - start).total_seconds())) if end is not None else 0

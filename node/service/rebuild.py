@@ -32,7 +32,8 @@ from sync.errors import SyncError
 from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement
 
 _PROJECTIONS = (
-    *(t.rollups, t.topic_row_areas, t.topic_rows, t.row_differences, t.totals_differences, t.totals, t.said_rows),
+    *(t.rollups, t.topic_row_areas, t.topic_rows, t.row_differences, t.said_rows, t.heard),
+    *(t.totals_differences, t.totals),
     *(t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry, t.summaries),
 )
 

@@ -16,10 +16,11 @@ from node.clock import parse_instant
 from node.domain.placing import Placing, placed
 from node.domain.rollup import month_of
 from node.store import rows as row_store
+from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, upsert
 from node.store.rows import View, slices
-from node.store.tables import rows_due, said_rows, topics
-from schemas.ids import Digest, Incarnation, Term, TopicId
+from node.store.tables import heard, rows_due, said_rows, topics
+from schemas.ids import NO_INCARNATION, Digest, Incarnation, Term, TopicId
 from schemas.summary import Page, Row
 from sync.errors import Held
 from sync.sealing import Statement
@@ -42,6 +43,7 @@ def take(batch: "Batch", statement: Statement, heard_at: datetime | None = None)
     body = statement.payload.body
     if isinstance(body, Page):
         _take_page(batch, statement, body.rows)
+    _hear(batch, statement, heard_at or batch.now)
 
 
 def view(batch: "Batch") -> View:
@@ -84,6 +86,21 @@ def said_row(statement: Digest, row: Row, standing: Place) -> dict[str, Any]:
 def read_place(text: str, leaf: Digest) -> Place:
     g, k, inc, t, seq, rev = json.loads(text)
     return Term(g, k, Incarnation(*inc), t), seq, rev, leaf
+
+
+def _hear(batch: "Batch", statement: Statement, heard_at: datetime) -> None:
+    """How far one has an author's summaries: those of its highest incarnation count."""
+    said = statement.payload
+    last = batch.conn.execute(select(heard).where(heard.c.author == said.author)).first()
+    known = inc_of(last.inc) if last is not None else NO_INCARNATION
+    if said.inc < known:
+        return
+    row = {"author": said.author, "inc": inc_text(said.inc), "seq": said.seq, "many": 1}
+    row |= {"sealed_at": parse_instant(said.at), "heard_at": heard_at}
+    if last is not None and said.inc == known:
+        row |= {"seq": max(said.seq, last.seq), "many": last.many + 1}
+        row |= {"sealed_at": max(row["sealed_at"], last.sealed_at)}
+    upsert(batch.conn, heard, [row])
 
 
 def _take_page(batch: "Batch", statement: Statement, rows: Sequence[Row]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from node.clock import parse_instant
 from node.domain.placing import Placing
-from node.domain.rollup import MEASURES, Deltas, Fact, add, changed, day_of, month_of
+from node.domain.rollup import MEASURES, Deltas, Fact, add, changed, day_of, month_of, seconds
 from node.store.engine import add_up, upsert
 from node.store.projections import term_text
 from node.store.tables import rollups, topic_row_areas, topic_rows
@@ -17,7 +17,7 @@ from schemas import summary as wire
 from schemas.ids import NodeCode, Tier, TopicId
 
 VALUES_AT_ONCE = 500
-_FACT = [field.name for field in fields(Fact)]
+_FACT = [field.name for field in fields(Fact) if field.name in topic_rows.c]
 _LOAD = select(topic_rows).where(topic_rows.c.topic.in_(bindparam("ids", expanding=True)))
 _CELL = ("place", "dimension", "key", "month")
 
@@ -79,13 +79,15 @@ def load(conn: Connection, topics: Iterable[TopicId]) -> list[Stored]:
 def fact_of(row: Mapping[str, Any]) -> Fact:
     """What of a stored row is counted."""
     values = {name: row[name] for name in _FACT}
-    return Fact(**{**values, "areas": tuple(row["areas"]), "places": tuple(row["places"])})
+    derived = {"areas": tuple(row["areas"]), "places": tuple(row["places"])}
+    return Fact(**{**values, **derived, "responded": row["first_action_at"] is not None})
 
 
 def row_of(row: wire.Row, own: bool, view: View) -> Stored:
     """A row as it is stored and counted at this instant."""
     opened, due = parse_instant(row.opened_at), _when(row.due_at)
     placing, tier = view.placed(row.areas), view.tier_of(row.origin)
+    acted, closed = _when(row.first_action_at), _when(row.closed_at)
     is_open = row.status != "closed"
     overdue = is_open and due is not None and due < view.now
     return {
@@ -99,8 +101,10 @@ def row_of(row: wire.Row, own: bool, view: View) -> Stored:
         "tier_reached": str(row.tier_reached),
         "stayed": tier is None or row.tier_reached.rank <= tier.rank,
         "opened_at": opened,
-        "first_action_at": _when(row.first_action_at),
-        "closed_at": _when(row.closed_at),
+        "first_action_at": acted,
+        "closed_at": closed,
+        "response_s": seconds(opened, acted),
+        "resolution_s": 0 if is_open else seconds(opened, closed),
         "day": day_of(opened),
         "month": month_of(opened),
         "overdue": overdue,
@@ -114,7 +118,7 @@ def row_of(row: wire.Row, own: bool, view: View) -> Stored:
 
 
 def area_rows(topic: TopicId, placing: Placing) -> list[dict[str, Any]]:
-    return [{"topic": topic, "area": area} for area in placing.within]
+    return [{"topic": topic, "area": area, "shown": area in placing.shown} for area in placing.within]
 
 
 def slices(values: Sequence[Any]) -> Iterator[list[Any]]:

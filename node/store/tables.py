@@ -396,6 +396,17 @@ summaries = Table(
     Index("ix_summaries_author", "author", "inc", "seq"),
 )
 
+heard = Table(
+    "heard",
+    metadata,
+    Column("author", Code, primary_key=True),
+    Column("inc", Inc, nullable=False, comment="the highest incarnation heard"),
+    Column("seq", BigInteger, nullable=False, comment="the highest of its summaries"),
+    Column("many", BigInteger, nullable=False, comment="how many of them came"),
+    Column("sealed_at", When, nullable=False, comment="what the last one says"),
+    Column("heard_at", When, nullable=False),
+)
+
 said_rows = Table(
     "said_rows",
     metadata,
@@ -439,6 +450,8 @@ topic_rows = Table(
     Column("opened_at", When, nullable=False),
     Column("first_action_at", When),
     Column("closed_at", When),
+    Column("response_s", BigInteger, nullable=False, comment="from opening to the first action, 0 before it"),
+    Column("resolution_s", BigInteger, nullable=False, comment="from opening to closing, 0 while open"),
     Column("day", Integer, nullable=False, comment="of opening, days since 1970 in China"),
     Column("month", String(7), nullable=False),
     Column("overdue", Boolean, nullable=False, comment="as counted; `late_at` says when that changes"),
@@ -462,6 +475,7 @@ topic_row_areas = Table(
     metadata,
     Column("topic", Digest, primary_key=True),
     Column("area", String(12), primary_key=True, comment="named by the topic, or above such a one"),
+    Column("shown", Boolean, nullable=False, comment="whether the topic is counted under this very one"),
     Index("ix_topic_row_areas_area", "area", "topic"),
 )
 

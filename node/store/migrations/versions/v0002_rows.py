@@ -57,6 +57,16 @@ def _said() -> None:
     )
     op.create_index("ix_summaries_author", "summaries", ["author", "inc", "seq"])
     op.create_table(
+        "heard",
+        _text("author", 6),
+        _text("inc", 64),
+        _number("seq"),
+        _number("many"),
+        _when("sealed_at"),
+        _when("heard_at"),
+        _key("heard", "author"),
+    )
+    op.create_table(
         "said_rows",
         _text("topic", 64),
         _text("author", 6),
@@ -106,6 +116,8 @@ def _rows() -> None:
         _when("opened_at"),
         _when("first_action_at", nullable=True),
         _when("closed_at", nullable=True),
+        _number("response_s"),
+        _number("resolution_s"),
         sa.Column("day", sa.Integer(), nullable=False),
         _text("month", 7),
         sa.Column("overdue", sa.Boolean(), nullable=False),
@@ -119,7 +131,13 @@ def _rows() -> None:
         op.create_index(f"ix_topic_rows_{name}", "topic_rows", [name, "day", "topic"])
     op.create_index("ix_topic_rows_day", "topic_rows", ["day", "topic"])
     op.create_index("ix_topic_rows_late", "topic_rows", ["late_at"])
-    op.create_table("topic_row_areas", _text("topic", 64), _text("area", 12), _key("topic_row_areas", "topic", "area"))
+    op.create_table(
+        "topic_row_areas",
+        _text("topic", 64),
+        _text("area", 12),
+        sa.Column("shown", sa.Boolean(), nullable=False),
+        _key("topic_row_areas", "topic", "area"),
+    )
     op.create_index("ix_topic_row_areas_area", "topic_row_areas", ["area", "topic"])
 
 
