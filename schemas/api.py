@@ -22,7 +22,7 @@ from pydantic import (
 from schemas.entry import AREAS_MAX, HEADCOUNT_MAX, SPLIT_PARTS_MAX, Mode, Outcome, Role, Step
 from schemas.ids import AreaCode, Digest, Incarnation, NodeCode, Term, Tier
 from schemas.remark import PersonDeclineCode, PersonRemark, Rating
-from schemas.statement import Status
+from schemas.statement import Status as Status
 
 TOPIC_TEXT_MAX = 100_000
 MOMENT_YEAR_MIN = 1900
