@@ -85,6 +85,7 @@ def _in_hand(chain: Chain, work: Topic, roster: Roster, me: NodeCode) -> Possibl
         "report": chain.below is not None and not waiting,
         "return": chain.below is not None and not waiting,
         "detach": waiting,
+        "attend": True,
         "note": True,
         "amend": True,
         "remark": True,

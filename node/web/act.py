@@ -21,7 +21,7 @@ from node.service.perform import perform
 from node.service.possible import possible
 from node.service.rehearse import rehearse
 from node.web.errors import field_errors, hint
-from node.web.fields import day_end, lines_of, split_parts
+from node.web.fields import day_end, day_noon, lines_of, split_parts, whole
 from node.web.pages import Pages
 from node.web.topics import allowed_verbs
 from node.web.visit import Visit
@@ -32,7 +32,7 @@ from schemas.remark import PersonDeclineCode, PersonRemark, Rating
 
 router = Pages()
 VERB = {row.name: row for row in VERBS}
-UNSEEN = frozenset({"note", "remark"})
+UNSEEN = frozenset({"note", "remark", "attend"})
 """Done without looking first: neither moves the topic nor its clock."""
 DANGER = frozenset({"decline", "return", "recall", "detach", "close"})
 ROWS_MAX = 20
@@ -77,6 +77,12 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     "recall": (Field("reason", needed=True, max=500),),
     "step": (Field("step", "hidden"), Field("text", needed=True, rows=6, max=8000), _OVERRIDE),
     "note": (Field("text", needed=True, rows=5, max=8000),),
+    "attend": (
+        Field("headcount", "count", needed=True),
+        Field("form", "gathering"),
+        Field("held_at", "day"),
+        Field("text", rows=4, max=8000),
+    ),
     "amend": (
         Field("title", "line", max=300),
         Field("category", "category", max=120),
@@ -96,6 +102,22 @@ CHOICES = {
     "rating": get_args(Rating),
     "role": get_args(Role),
 }
+
+
+GATHERINGS = (
+    "全会",
+    "专题议政常委会",
+    "专题协商会",
+    "月协商",
+    "对口协商",
+    "界别协商",
+    "提案办理协商",
+    "网络议政",
+    "远程协商",
+)
+"""The forms of consultation, in the words they are recorded with."""
+_VALUES = {"answer_by": day_end, "due_at": day_end, "held_at": day_noon, "headcount": whole}
+"""How what a browser sends becomes what the services take."""
 
 
 @router.get("/topics/{id}/{verb}", verb="read")
@@ -127,7 +149,7 @@ def answer(visit: Visit) -> Response:
 def _asked(visit: Visit) -> tuple[Verb, TopicView]:
     """The verb's row and the topic. Raises NotFound."""
     row = VERB.get(visit.request.path_params["verb"])
-    if row is None:
+    if row is None or row.name not in FIELDS:
         raise NotFound
     return row, read.topic(visit.ctx, topic_id(visit.request.path_params["id"]))
 
@@ -155,6 +177,7 @@ def _form(
         topic=topic,
         fields=FIELDS[row.name],
         choices=CHOICES,
+        gatherings=GATHERINGS,
         given=given,
         errors=errors,
         can=can,
@@ -220,7 +243,7 @@ def _clean(given: dict[str, Any]) -> dict[str, Any]:
         if name == "parts":
             found[name] = [_clean(part) for part in value if part["to"]]
         else:
-            found[name] = day_end(value) if name in ("answer_by", "due_at") else value
+            found[name] = _VALUES[name](value) if name in _VALUES else value
     return found
 
 

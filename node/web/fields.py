@@ -16,6 +16,16 @@ def day_end(text: str) -> str:
     return f"{text}T23:59:59+08:00" if _DAY.fullmatch(text) else text
 
 
+def day_noon(text: str) -> str:
+    """The middle of a day in China: when it was, told to the day."""
+    return f"{text}T12:00:00+08:00" if _DAY.fullmatch(text) else text
+
+
+def whole(text: str) -> int | str:
+    """A count; what is none stays as it is, to be refused."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) else text
+
+
 def lines_of(values: Sequence[str]) -> list[str]:
     """Each of the values once, and no empty ones; a field may hold several, parted by spaces or commas."""
     found = (item for value in values for item in re.split(r"[\s,，、;；]+", value))

@@ -17,9 +17,10 @@ from node.web.errors import field_errors
 from node.web.pages import Pages
 from node.web.trail import draw
 from node.web.visit import Visit
-from schemas.api import EntryView, RemarkView, Status, TopicFilter, TopicView
+from schemas.api import EntryView, RemarkView, TopicFilter, TopicView
 from schemas.entry import Step
 from schemas.ids import TopicId
+from schemas.statement import Status
 
 router = Pages()
 SHOWN = 50
