@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node import __version__
-from node.api import federation, health, imports, links, sessions, topics
+from node.api import audit, federation, health, imports, links, sessions, topics, units, users
 from node.api.contract import describe
 from node.api.gate import BodyLimit, Watch
 from node.api.metrics import Metrics
@@ -36,6 +36,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     federation.router,
     sessions.router,
     imports.router,
+    users.router,
+    units.router,
+    audit.router,
     health.router,
 )
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}

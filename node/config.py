@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,8 +37,20 @@ class Settings(BaseSettings):
     session_absolute_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
     login_failures_max: Annotated[int, Field(ge=3)] = 10
     login_lock_s: Annotated[int, Field(ge=1)] = 300
+    login_address_failures_max: Annotated[int, Field(ge=10)] = 200
+    """Wrong passwords from one address within `login_lock_s`, whatever the names."""
+    step_up_s: Annotated[int, Field(ge=60)] = 15 * 60
+    """How long after the password was given the dangerous verbs are open."""
+    profile: Literal["asvs", "mlps3"] = "asvs"
+    """Which rules passwords and roles follow: OWASP ASVS, or GB/T 22239 level 3 (docs/people.md)."""
+    second_factor: Literal["optional", "required"] = "optional"
+    """Whether every account must have one; `mlps3` always asks."""
+    password_days: Annotated[int, Field(ge=1)] = 90
+    """Under `mlps3`: after so many days a password must be changed."""
+    proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks whose word on a caller's address (X-Forwarded-For) is taken: one's own reverse proxy."""
 
-    @field_validator("allowed_networks")
+    @field_validator("allowed_networks", "proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:

@@ -13,6 +13,8 @@ from schemas.ids import NodeCode, TopicId
 
 CURSOR_CHARS_MAX = 1024
 _TOPIC = re.compile(r"[0-9a-f]{64}")
+_SESSION = re.compile(r"[0-9a-f]{16}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 _NODE = re.compile(r"[0-9]{6}")
 _CURSOR = re.compile(rf"[\x21-\x7e]{{1,{CURSOR_CHARS_MAX}}}")
 
@@ -21,6 +23,13 @@ TopicPath = Annotated[
 ]
 NodePath = Annotated[
     str, Path(alias="code", description="The neighbour.", json_schema_extra={"pattern": f"^{_NODE.pattern}$"})
+]
+
+SessionPath = Annotated[
+    str, Path(alias="ref", description="The session.", json_schema_extra={"pattern": f"^{_SESSION.pattern}$"})
+]
+NumberPath = Annotated[
+    str, Path(alias="number", description="Its number here.", json_schema_extra={"pattern": f"^{_NUMBER.pattern}$"})
 ]
 
 
@@ -36,6 +45,20 @@ def node_code(text: str) -> NodeCode:
     if not _NODE.fullmatch(text):
         raise NotFound
     return text
+
+
+def session_ref(text: str) -> str:
+    """Raises NotFound."""
+    if not _SESSION.fullmatch(text):
+        raise NotFound
+    return text
+
+
+def number(text: str) -> int:
+    """The number of an account, a unit, a post, a draft. Raises NotFound."""
+    if not _NUMBER.fullmatch(text):
+        raise NotFound
+    return int(text)
 
 
 def cursor(text: str | None) -> str | None:

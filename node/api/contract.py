@@ -12,17 +12,30 @@ from pydantic.json_schema import models_json_schema
 
 from node.api.problems import KINDS
 from node.api.strict import KEY_HEADER, VERB
-from node.domain.policy import PUBLIC, ROLES, TOPIC_VERBS, allowed
+from node.domain.policy import PUBLIC, SELF_VERBS, STEP_UP, TOPIC_VERBS
 from schemas.exchange import MEDIA_TYPE as EXCHANGE
 from schemas.problem import MEDIA_TYPE, Problem
 
 REF = "#/components/schemas/"
 _SUMMARY = "Operators' interface of one node"
 _FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
-_UNKEPT = frozenset({PUBLIC, "import", "exchange"})
+_UNKEPT = frozenset({PUBLIC, "import", "exchange", "own_account"})
 """POSTs whose answer is not kept under an Idempotency-Key: each may be repeated as it is."""
 _FEDERATION = "/federation/"
 _JOIN = "/federation/v1/join"
+_SLOWED = {
+    (f"/api/v1/{path}", "post")
+    for path in (
+        "sessions",
+        "sessions/current/proof",
+        "users",
+        "users/{number}/password",
+        "me/password",
+        "me/factor",
+        "me/factor/remove",
+    )
+}
+"""Operations that look at a password, of which only a few are looked at together."""
 _KEY: dict[str, Any] = {
     "name": KEY_HEADER,
     "in": "header",
@@ -78,7 +91,7 @@ def _statuses(path: str, method: str, operation: Operation) -> set[int]:
         found.add(422)
     if verb != PUBLIC:
         found.add(401)
-        if not all(allowed(frozenset({role}), verb) for role in ROLES):
+        if verb not in SELF_VERBS:
             found.add(403)
     if "{" in path:
         found.add(404)
@@ -90,8 +103,10 @@ def _statuses(path: str, method: str, operation: Operation) -> set[int]:
         found.add(507)
     if writes and verb not in (PUBLIC, "sign_out"):
         found.add(409)
-    if path == "/api/v1/sessions" and writes:
-        found |= {401, 429}
+    if path == "/api/v1/sessions" and method == "post":
+        found.add(401)
+    if (path, method) in _SLOWED:
+        found.add(429)
     return found
 
 
@@ -110,6 +125,12 @@ def _can_meet(name: str, operation: Operation) -> bool:
         return "requestBody" in operation
     if name == "bad-cursor":
         return "requestBody" not in operation
+    if name == "step-up-needed":
+        return operation.get(VERB) in STEP_UP
+    if name == "duties-open":
+        return operation.get(VERB) in ("change_user", "keep_units", "hand_over")
+    if name == "already-taken":
+        return operation.get(VERB) == "take_draft"
     if KINDS[name].status in (409, 422):
         return name in ("invalid", "healing") or operation.get(VERB) in TOPIC_VERBS - {"import"}
     return True

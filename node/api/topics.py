@@ -77,7 +77,8 @@ def list_topics(request: Request, query: Annotated[TopicQuery, Query()]) -> Resp
     "", response_model=TopicView, status_code=201, openapi_extra=verb("open"), summary="登记议题 / Open a topic"
 )
 def open_one(request: Request, form: OpenForm) -> Response:
-    return answered(perform(context(request), command(request), lambda batch: open_topic(batch, form)))
+    asked = command(request).about(unit=form.unit)
+    return answered(perform(context(request), asked, lambda batch: open_topic(batch, form)))
 
 
 @router.get("/{id}", response_model=TopicView, openapi_extra=verb("read"), summary="议题 / One topic")
@@ -112,7 +113,8 @@ def suggested(request: Request, id: TopicPath) -> Response:
 def _endpoint(row: Verb) -> Callable[..., Response]:
     def endpoint(request: Request, id: TopicPath, form: Form) -> Response:
         topic = topic_id(id)
-        return answered(perform(context(request), command(request), lambda batch: row.act(batch, topic, form)))
+        asked = command(request).about(topic)
+        return answered(perform(context(request), asked, lambda batch: row.act(batch, topic, form)))
 
     endpoint.__annotations__["form"] = row.form
     endpoint.__name__ = row.name

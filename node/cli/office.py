@@ -90,8 +90,13 @@ def add_user(
     """新增账号。Add an account; asks for the password unless --password-stdin.
 
     \b
-    clerk  经办：议题的全部操作 / all work on topics
-    admin  管理：账号、邀请、联络 / accounts, invitations, links; reads topics
+    clerk        经办：议题的全部操作 / all work on topics
+    coordinator  统筹：本单位及下属单位的议题 / works on the topics of a unit
+    supervisor   督办：全部可看，可催办 / sees everything, urges
+    leader       领导：分管单位，交办、催办 / assigns duties, urges
+    auditor      审计：只读，查审计日志 / reads everything, the audit too
+    admin        管理：账号、邀请、联络 / accounts, invitations, links; reads topics
+    security     安全管理：仅用于 mlps3 / rights and trust, under the profile mlps3 only
     例 / Example:
       echo '口令口令口令' | liandong user add 张三 --role clerk --password-stdin
     """

@@ -43,4 +43,9 @@ class RoleName(StrEnum):
     """As node.domain.policy.ROLES."""
 
     CLERK = "clerk"
+    COORDINATOR = "coordinator"
+    SUPERVISOR = "supervisor"
+    LEADER = "leader"
+    AUDITOR = "auditor"
     ADMIN = "admin"
+    SECURITY = "security"

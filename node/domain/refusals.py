@@ -3,7 +3,8 @@
 Refusal
   NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, CloseAtOrigin, Healing
   NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
-  Malformed, BadCursor, Unauthenticated, NotAllowed, NotFound, TooLarge, UnsupportedMedia
+  Malformed, BadCursor, Unauthenticated (OtpNeeded), NotAllowed (StepUpNeeded, PasswordExpired, FactorNeeded)
+  NotFound, TooLarge, UnsupportedMedia, DutiesOpen, AlreadyTaken
   TooManyRequests, Unavailable, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
 """
 
@@ -85,6 +86,30 @@ class Unauthenticated(Refusal):
 
 class NotAllowed(Refusal):
     """Your role does not allow this."""
+
+
+class OtpNeeded(Unauthenticated):
+    """Name and password are right; this account also asks for a one-time code, in `otp`."""
+
+
+class StepUpNeeded(NotAllowed):
+    """Give your password again before this."""
+
+
+class PasswordExpired(NotAllowed):
+    """Your password is too old; set a new one first."""
+
+
+class FactorNeeded(NotAllowed):
+    """This office asks for a second factor; set one up first."""
+
+
+class DutiesOpen(Refusal):
+    """This person still holds posts with open items; hand them over first."""
+
+
+class AlreadyTaken(Refusal):
+    """Somebody has decided about this already."""
 
 
 class NotFound(Refusal):

@@ -21,6 +21,7 @@ from node.domain.refusals import Healing, NotFound, StorageFull
 from node.domain.topic import recall_sent, work
 from node.service.lists import LISTS, Lists, areas_above, in_force
 from node.service.roster import ROSTER, Flags, current, read_flags
+from node.store import audit as audit_rows
 from node.service.rows import mark, take
 from node.store import links as link_rows
 from node.store import topics as topic_rows
@@ -29,7 +30,6 @@ from node.store.engine import insert_new, writing
 from node.store.links import Link
 from node.store.projections import entry_row, part_rows, registry_row, remark_row, summary_row
 from node.store.tables import (
-    audit,
     entries,
     equivocations,
     outbox,
@@ -458,9 +458,11 @@ class Batch:
                 link.dirty = False
 
     def flush_rows(self) -> None:
-        for table in (statements, entries, remarks, registry, summaries, part_refs, outbox, audit):
+        for table in (statements, entries, remarks, registry, summaries, part_refs, outbox):
             if rows := self._rows.pop(table.name, None):
                 self.conn.execute(insert(table), rows)
+        if rows := self._rows.pop("audit", None):
+            audit_rows.append(self.conn, self.ctx.identity.signer, rows)
         for table in (parts, wanted_parts, equivocations):
             if rows := self._rows.pop(table.name, None):
                 insert_new(self.conn, table, rows)

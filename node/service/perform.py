@@ -1,38 +1,53 @@
-"""One command of one person: allowed, done, answered, remembered, in one durable transaction (R14).
+"""One command of one person: allowed, done, answered, remembered, in one durable transaction (R14); or refused, which
+changes nothing but the audit.
 
 The answer is stored beside the change under the caller's Idempotency-Key, so that a client that lost the reply, to a
 crash or to the network, asks again and gets the same bytes, and nothing is done twice.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel
 from sqlalchemy import insert, select
 
 from node.context import Context
-from node.domain.policy import allowed
+from node.domain.errors import DomainError
+from node.domain.policy import Relation, least
 from node.domain.refusals import IdempotencyKeyReused, NotAllowed
+from node.service.audit import record_refusal
 from node.service.commit import Batch, write
+from node.service.relation import relation
 from node.service.views import topic_view
 from node.store.tables import idempotency
 from schemas.ids import TopicId
+from sync.errors import SyncError
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who is acting: an account with its roles."""
+    """Who is acting: an account with its roles and those of the posts it holds.
+
+    `owes` is what it must do before anything else; `proved_until` is until when the dangerous verbs are open (None:
+    always, at the machine itself); `session` is the hash of its token.
+    """
 
     user_id: int
     name: str
     roles: frozenset[str]
+    owes: Literal["password", "factor"] | None = None
+    proved_until: datetime | None = None
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """What is asked: a verb of node.domain.policy, and what makes a repeat of it recognisable.
 
-    `fingerprint` is a digest of method, path and body; `status` is the HTTP status of success.
+    `fingerprint` is a digest of method, path and body; `status` is the HTTP status of success. `topic` is the topic
+    it is about, `unit` the division code of the unit a new one comes from.
     """
 
     actor: Actor
@@ -40,6 +55,11 @@ class Command:
     key: str | None = None
     fingerprint: str = ""
     status: int = 200
+    topic: TopicId | None = None
+    unit: str | None = None
+
+    def about(self, topic: TopicId | None = None, unit: str | None = None) -> "Command":
+        return replace(self, topic=topic, unit=unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +73,23 @@ def perform(ctx: Context, command: Command, act: Callable[[Batch], BaseModel | T
 
     Raises NotAllowed, IdempotencyKeyReused, and whatever `act` refuses with.
     """
-    if not allowed(command.actor.roles, command.verb):
+    try:
+        return _perform(ctx, command, act)
+    except (DomainError, SyncError) as error:
+        record_refusal(ctx, command.actor.name, command.verb, command.topic, error)
+        raise
+
+
+def _perform(ctx: Context, command: Command, act: Callable[[Batch], BaseModel | TopicId]) -> Answer:
+    needed = least(command.actor.roles, command.verb, ctx.settings.profile)
+    if needed is None:
         raise NotAllowed(command.verb)
     with write(ctx) as batch:
         known = _remembered(batch, command)
         if known is not None:
             return known
+        if needed > Relation.NODE and relation(batch, command.actor.user_id, command.topic, command.unit) < needed:
+            raise NotAllowed(command.verb)
         batch.actor = command.actor.name
         view = shown(batch, act(batch))
         answer = Answer(command.status, view.model_dump_json(by_alias=True).encode())

@@ -2,7 +2,7 @@
 
 Everything is folded again from the statements in one consistent view, while the node goes on working. The first bad
 row of each kind is named and the rest is still looked at. What cannot be checked is what nobody signed: people's
-accounts, the audit, and when something arrived.
+accounts, and when something arrived.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from node.service.fold import Findings, Folded, Folding
 from node.service.rebuild import rebuild as rebuild_projections
 from node.service.rebuild import surroundings, waiting
 from node.service.verify_rows import Rows
+from node.store import audit
 from node.store import tables as t
 from node.store.codec import load_chain, load_topic
 from node.store.engine import reading
@@ -82,6 +83,7 @@ class _Check:
         self._check_parts()
         self._check_strays()
         verify_streams.check(self._ctx, self._conn, roster, self._findings)
+        audit.check(self._conn, self._ctx.identity.signer, self._findings.add)
         problems = self._findings.lines()
         return Report(not problems, self._total, self._topics, problems)
 

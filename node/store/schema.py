@@ -7,7 +7,7 @@ from sqlalchemy import Engine, inspect, text
 
 from node.store.tables import metadata
 
-HEAD = "0002"
+HEAD = "0003"
 
 
 def upgrade(engine: Engine) -> None:

@@ -17,6 +17,7 @@ from node.domain import refusals
 from node.domain.errors import DomainError
 from node.domain.refusals import Invalid, Refusal
 from node.service.sessions import Locked, WrongPassword
+from node.service.throttle import Throttled
 from node.service.users import NameTaken
 from schemas.problem import MEDIA_TYPE, Name, Problem
 from sync import errors as sync
@@ -31,6 +32,8 @@ PUBLISHED = {
         "children-open",
         "close-at-origin",
         "healing",
+        "duties-open",
+        "already-taken",
     },
     422: {
         "not-the-parent",
@@ -40,8 +43,8 @@ PUBLISHED = {
         "idempotency-key-reused",
     },
     400: {"malformed", "bad-cursor"},
-    401: {"unauthenticated"},
-    403: {"not-allowed"},
+    401: {"unauthenticated", "otp-needed"},
+    403: {"not-allowed", "step-up-needed", "password-expired", "factor-needed"},
     404: {"not-found"},
     405: {"method-not-allowed"},
     413: {"too-large"},
@@ -59,7 +62,7 @@ def classes_below(base: type) -> list[type]:
 
 
 def made(cls: type[Exception]) -> Exception:
-    if cls in (Invalid, Locked):
+    if cls in (Invalid, Locked, Throttled):
         return cls("title", "is empty") if cls is Invalid else cls(7)
     return cls("some-code") if issubclass(cls, sync.SyncError) else cls()
 
