@@ -11,12 +11,17 @@ from node.service.sessions import authenticate
 def admitted(ctx: Context, token: str, verb: str) -> Actor:
     """Who asks. Raises Unauthenticated, and what `check` raises, which is audited."""
     actor = authenticate(ctx, token)
+    audited_check(ctx, actor, verb)
+    return actor
+
+
+def audited_check(ctx: Context, actor: Actor, verb: str) -> None:
+    """As `check`; a refusal leaves a row in the audit."""
     try:
         check(ctx, actor, verb)
     except NotAllowed as error:
         record_refusal(ctx, actor.name, verb, None, error)
         raise
-    return actor
 
 
 def check(ctx: Context, actor: Actor, verb: str) -> None:

@@ -19,8 +19,9 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from node.domain.policy import PUBLIC, VERBS, UnknownVerb, allowed
-from node.domain.refusals import NotAllowed, Unauthenticated
+from node.domain.policy import PUBLIC, VERBS, UnknownVerb
+from node.domain.refusals import Unauthenticated
+from node.service.admit import audited_check
 from node.web import forgery
 from node.web.errors import error_page
 from node.web.visit import Visit, visitor
@@ -90,11 +91,11 @@ def _serve(page: Page, verb: str, request: Request, form: FormData) -> Response:
 
 
 def _admit(visit: Visit, verb: str) -> None:
-    """Raises Unauthenticated, ForeignForm, NotAllowed."""
+    """Raises Unauthenticated, ForeignForm, NotAllowed and its kinds."""
     if verb != PUBLIC and visit.actor is None:
         raise Unauthenticated
     if visit.request.method == "POST":
         forgery.check_origin(visit.request)
         forgery.check_token(visit.token or visit.guest, visit.field(forgery.FIELD))
-    if verb != PUBLIC and not allowed(visit.person.roles, verb):
-        raise NotAllowed(verb)
+    if verb != PUBLIC:
+        audited_check(visit.ctx, visit.person, verb)

@@ -4,8 +4,9 @@ import re
 
 from starlette.responses import Response
 
+from node.api.auth import address
 from node.domain.policy import PUBLIC
-from node.domain.refusals import TooManyRequests, Unauthenticated
+from node.domain.refusals import OtpNeeded, TooManyRequests, Unauthenticated
 from node.service.sessions import sign_in, sign_out
 from node.web import cookies
 from node.web.pages import Pages
@@ -15,6 +16,7 @@ from node.web.words import LANGUAGES
 router = Pages()
 NAME_CHARS_MAX = 64
 PASSWORD_CHARS_MAX = 256
+OTP_CHARS_MAX = 16
 HOME = "/"
 _OWN_PATH = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 """Visible ASCII without a backslash, the second character no slash."""
@@ -31,11 +33,14 @@ def begin(visit: Visit) -> Response:
     name, password = visit.field("username")[:NAME_CHARS_MAX].strip(), visit.field("password")[:PASSWORD_CHARS_MAX]
     target = own_path(visit.field("next"))
     try:
-        session = sign_in(visit.ctx, name, password)
+        where = address(visit.ctx, visit.request)
+        session = sign_in(visit.ctx, name, password, visit.field("otp").strip()[:OTP_CHARS_MAX] or None, where)
     except TooManyRequests as error:
         minutes = max(1, -(-error.retry_after_s // 60))
         wrong = visit.words("sign_in.locked", minutes=minutes)
         return visit.page("sign_in.html", 429, next=target, name=name, wrong=wrong)
+    except OtpNeeded:
+        return visit.page("sign_in.html", 401, next=target, name=name, wrong=visit.words("sign_in.otp_needed"))
     except Unauthenticated:
         return visit.page("sign_in.html", 401, next=target, name=name, wrong=visit.words("sign_in.wrong"))
     response = visit.to(target)

@@ -92,7 +92,7 @@ class Visit:
         return self.request.url.path + (f"?{query}" if query else "")
 
     def may(self, verb: str) -> bool:
-        return self.actor is not None and allowed(self.actor.roles, verb)
+        return self.actor is not None and allowed(self.actor.roles, verb, self.ctx.settings.profile)
 
     def query(self, name: str) -> str:
         return self.request.query_params.get(name, "").strip()
