@@ -21,8 +21,8 @@ from node.domain.refusals import Healing, NotFound, StorageFull
 from node.domain.topic import recall_sent, work
 from node.service.lists import LISTS, Lists, areas_above, in_force
 from node.service.roster import ROSTER, Flags, current, read_flags
-from node.store import audit as audit_rows
 from node.service.rows import mark, take
+from node.store import audit as audit_rows
 from node.store import links as link_rows
 from node.store import topics as topic_rows
 from node.store.codec import inc_of, inc_text
