@@ -19,7 +19,7 @@ from node.context import Context
 from node.domain.refusals import Invalid, NotFound
 from node.service.commit import Batch
 from node.store.engine import upsert
-from node.store.tables import factors, recovery_codes
+from node.store.office import factors, recovery_codes
 from schemas.people import FactorView, RecoveryView
 
 STEP_S = 30

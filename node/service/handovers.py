@@ -5,7 +5,7 @@ from node.domain.refusals import NotFound
 from node.service.posts import duties_of, hand_over_sheets
 from node.service.views import topic_view
 from node.store.engine import reading
-from node.store.tables import handovers
+from node.store.office import handovers
 from schemas.ids import TopicId
 from schemas.people import DutyView, HandOverView
 

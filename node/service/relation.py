@@ -6,7 +6,7 @@ from sqlalchemy import Connection, select
 
 from node.domain.policy import Relation
 from node.service.commit import Batch
-from node.store.tables import duties, posts, tenures, units
+from node.store.office import duties, posts, tenures, units
 from schemas.ids import TopicId
 
 

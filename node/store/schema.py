@@ -5,7 +5,7 @@ Does nothing, cheaply, when it is there already. A table changed means a migrati
 
 from sqlalchemy import Engine, inspect, text
 
-from node.store.tables import metadata
+from node.store import office
 
 HEAD = "0003"
 
@@ -23,7 +23,7 @@ def upgrade(engine: Engine) -> None:
     with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
         config.attributes["connection"] = conn
         if known is None:
-            metadata.create_all(conn)
+            office.metadata.create_all(conn)
             command.stamp(config, "head")
         else:
             command.upgrade(config, "head")

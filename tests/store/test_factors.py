@@ -33,7 +33,7 @@ from node.service.sessions import (
 from node.service.throttle import Throttled
 from node.service.users import add_user, change_own_password, checked_roles, lock
 from node.store.engine import reading
-from node.store.tables import factors as factor_rows
+from node.store.office import factors as factor_rows
 from schemas.people import OtpForm, ProofForm
 from tests.store.office import PASSWORD, SetClock, act, audited, make_node
 

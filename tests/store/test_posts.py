@@ -16,8 +16,8 @@ from node.service.perform import Actor, Command, perform
 from node.service.relation import relation
 from node.service.sessions import authenticate, sign_in
 from node.store.engine import reading
-from node.store.tables import duties, tenures
-from node.store.tables import posts as post_rows
+from node.store.office import duties, tenures
+from node.store.office import posts as post_rows
 from schemas import api
 from schemas.people import DutyForm, HandOverForm, PostChange, PostForm, UnitChange, UnitForm
 from tests.store.office import PASSWORD, SetClock, act, audited, make_node

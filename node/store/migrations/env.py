@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from node.store.tables import metadata
+from node.store.office import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
