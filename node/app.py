@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node import __version__
-from node.api import audit, federation, health, imports, links, sessions, topics, units, users
+from node.api import aggregate, audit, federation, health, imports, links, sessions, topics, units, users
 from node.api.contract import describe
 from node.api.gate import BodyLimit, Watch
 from node.api.metrics import Metrics
@@ -33,6 +33,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 ROUTERS: tuple[APIRouter, ...] = (
     topics.router,
     links.router,
+    aggregate.router,
     federation.router,
     sessions.router,
     imports.router,

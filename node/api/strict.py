@@ -165,8 +165,9 @@ def _query(request: Request, field: Field | None) -> dict[str, str]:
     query = dict(pairs)
     if len(query) < len(pairs):
         raise Invalid("query", "names a parameter more than once")
+    known = {found.alias or name for name, found in field[1].model_fields.items()} if field is not None else set()
     for name in query:
-        if field is None or name not in field[1].model_fields:
+        if name not in known:
             raise Invalid(name, "is not a parameter of this request")
     return query
 

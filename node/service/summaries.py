@@ -5,11 +5,13 @@ written within that moment is one row, and one signature covers a page of rows. 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import delete, select
 
 from node.context import Context
+from node.domain.refusals import StorageFull
 from node.service import row_check
 from node.service import rows as others
 from node.service.commit import Batch, write
@@ -41,6 +43,15 @@ def tick(ctx: Context) -> int:
         if some < DUE_AT_ONCE:
             break
     return done
+
+
+def catch_up(ctx: Context) -> None:
+    """What a reader expects to be counted: what waits now, as far as one transaction takes it. Where nothing can be
+    written, on a full disk, figures stay as they are."""
+    if ctx.identity.inc.number and _anything_due(ctx):
+        with suppress(StorageFull), write(ctx) as batch:
+            refresh(batch)
+            grow_late(batch)
 
 
 def refresh(batch: Batch, many: int = DUE_AT_ONCE) -> int:

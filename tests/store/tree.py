@@ -153,7 +153,7 @@ def _move(file: Path, url: str) -> None:
 
 
 def open_topic(node: Context, title: str = "跨县公路破损", body: str = "两县交界处坑洼。", **more: Any) -> str:
-    form = api.OpenForm(title=title, text=body, areas=[node.identity.code], **more)
+    form = api.OpenForm(**{"title": title, "text": body, "areas": [node.identity.code], **more})
     return str(do(node, opening.open_topic, form).id)
 
 
