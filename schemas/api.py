@@ -219,6 +219,17 @@ class SessionView(View):
     expires_at: datetime
 
 
+class CheckpointView(View):
+    """The node's log as last signed; `witnessed` of its leaves are under a checkpoint that its witness signed too."""
+
+    log: str
+    size: int
+    root: Digest
+    at: datetime
+    witnessed: int
+    key: str
+
+
 class NodeView(View):
     code: NodeCode
     name: str
@@ -228,7 +239,7 @@ class NodeView(View):
     incarnation: Incarnation
     mode: Literal["ready", "healing"]
     version: str
-    checkpoint: None = None
+    checkpoint: CheckpointView | None
 
 
 class OfferView(View):
@@ -440,6 +451,14 @@ class PageQuery(BaseModel):
 
     cursor: str | None = None
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_plain_number)] = LIMIT_DEFAULT
+
+
+class ReceiptQuery(BaseModel):
+    """Of which entry the receipt is; without: the one by which this node took the topic up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    entry: Digest | None = None
 
 
 class TopicQuery(TopicFilter, PageQuery):

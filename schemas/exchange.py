@@ -16,12 +16,18 @@ LINES_MAX = 12000
 WAIT_S_MAX = 25
 ITEMS_DEFAULT = 200
 BYTES_DEFAULT = 1024 * 1024
+PROOF_HASHES_MAX = 63
+CHECKPOINT_CHARS_MAX = 4096
+COSIGNATURE_CHARS_MAX = 512
+SETTLED_MAX = 500
+"""Statements named in one `settled` line, of which a document has one at most."""
 SILENCE_S = 30
 """Longest time without a byte before a side gives a request up."""
 
 Lane = Literal["wait", "push", "file"]
 Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Disposition = Literal["applied", "duplicate", "deferred", "held", "refused"]
+LogName = Annotated[str, StringConstraints(pattern=r"^liandong/[0-9]{6}/[1-9][0-9]{0,15}\.[0-9a-f]{32}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{0,39}$")]
 
 
@@ -82,6 +88,38 @@ class Pull(Frozen):
 
     digest: Digest
     offset: Annotated[int, Field(ge=0, le=PART_BYTES_MAX)]
+
+
+class CheckpointLine(Frozen):
+    """Please sign this state of the sender's log, which by this proof continues the one of `old` leaves (SPEC 15)."""
+
+    old: Count
+    proof: Annotated[list[Digest], Field(max_length=PROOF_HASHES_MAX)]
+    note: Annotated[str, Field(min_length=1, max_length=CHECKPOINT_CHARS_MAX)]
+
+
+class CosignatureLine(Frozen):
+    """The largest state of the receiver's log that the sender signed; `line` is null while there is none."""
+
+    log: LogName
+    size: Count
+    root: Digest
+    line: Annotated[str, Field(min_length=1, max_length=COSIGNATURE_CHARS_MAX)] | None
+
+
+class SettledLine(Frozen):
+    """These statements, which the receiver has from the sender, are settled; `upto` counts what was told so far."""
+
+    inc: Incarnation
+    upto: Count
+    ids: Annotated[list[Digest], Field(min_length=1, max_length=SETTLED_MAX)]
+
+
+class HeardLine(Frozen):
+    """How far the sender has taken the receiver's `settled` lines."""
+
+    inc: Incarnation
+    upto: Count
 
 
 class JoinRequest(Frozen):

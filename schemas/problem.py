@@ -19,6 +19,8 @@ Name = Literal[
     "children-open",
     "close-at-origin",
     "healing",
+    "not-witnessed",
+    "checkpoint-conflict",
     "not-the-parent",
     "not-a-descendant",
     "override-reason-missing",

@@ -16,9 +16,13 @@ from schemas.exchange import (
     ITEMS_MAX,
     LINE_BYTES_MAX,
     LINES_MAX,
+    CheckpointLine,
     Chunk,
+    CosignatureLine,
     DocumentHeader,
+    HeardLine,
     Pull,
+    SettledLine,
     Verdict,
 )
 from schemas.ids import Digest
@@ -28,7 +32,15 @@ from sync.keys import Keyring, Signer, unb64
 from sync.sealing import SEAL, Signed, identity, open_seal, parse_object, seal
 from sync.strict import dumps, strict_json
 
-_LOOSE: dict[str, type[BaseModel]] = {"chunk": Chunk, "verdict": Verdict, "pull": Pull}
+_LOOSE: dict[str, type[BaseModel]] = {
+    "chunk": Chunk,
+    "verdict": Verdict,
+    "pull": Pull,
+    "checkpoint": CheckpointLine,
+    "cosignature": CosignatureLine,
+    "settled": SettledLine,
+    "heard": HeardLine,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class Document:
     chunks: tuple[Chunk, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     pulls: tuple[Pull, ...] = ()
+    log: tuple[BaseModel, ...] = ()
+    """What is said of logs (SPEC 15): lines of the other four kinds, in their order."""
 
 
 def compose(
@@ -123,7 +137,7 @@ def _header(line: bytes) -> DocumentHeader:
 
 def _read_lines(header: DocumentHeader, lines: Sequence[bytes]) -> Document:
     items: list[Item] = []
-    loose: dict[type[BaseModel], list[Any]] = {Chunk: [], Verdict: [], Pull: []}
+    loose: dict[type[BaseModel], list[Any]] = {Chunk: [], Verdict: [], Pull: [], BaseModel: []}
     unsequenced = False
     for line in lines:
         outer = _line(line)
@@ -136,7 +150,8 @@ def _read_lines(header: DocumentHeader, lines: Sequence[bytes]) -> Document:
         _loose_line(outer, loose)
     if len(items) > ITEMS_MAX:
         raise BadDocument("too-large", f"{len(items)} statements")
-    return Document(header, tuple(items), tuple(loose[Chunk]), tuple(loose[Verdict]), tuple(loose[Pull]))
+    said = [tuple(loose[kind]) for kind in (Chunk, Verdict, Pull, BaseModel)]
+    return Document(header, tuple(items), *said)
 
 
 def _line(line: bytes) -> dict[str, Any]:
@@ -173,7 +188,8 @@ def _loose_line(outer: dict[str, Any], loose: dict[type[BaseModel], list[Any]]) 
     if model is None:
         return
     try:
-        loose[model].append(model.model_validate_json(dumps(value)))
+        kind = model if model in loose else BaseModel
+        loose[kind].append(model.model_validate_json(dumps(value)))
     except ValidationError:
         raise BadDocument("malformed", name) from None
 

@@ -25,7 +25,7 @@ def commands(part: typer.Typer = app, prefix: tuple[str, ...] = ()) -> list[str]
 
 def routes() -> list[str]:
     listed = (route for router in ROUTERS for route in router.routes)
-    return [f"{method} {route.path}" for route in listed for method in route.methods]
+    return [f"{method} {route.path_format}" for route in listed for method in route.methods]
 
 
 def documents() -> list[Path]:

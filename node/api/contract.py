@@ -36,6 +36,11 @@ _SLOWED = {
     )
 }
 """Operations that look at a password, of which only a few are looked at together."""
+_LOG = "/federation/v1/log/"
+_WITNESS = "/federation/v1/witness/add-checkpoint"
+_RECEIPT = "/api/v1/topics/{id}/receipt"
+_ONLY_AT = {"checkpoint-conflict": _WITNESS, "not-witnessed": _RECEIPT}
+"""Problems that one route alone answers with, and that route with no other of that status."""
 _KEY: dict[str, Any] = {
     "name": KEY_HEADER,
     "in": "header",
@@ -68,7 +73,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _complete(path: str, method: str, operation: Operation) -> None:
     verb, responses = operation.get(VERB, PUBLIC), operation["responses"]
-    if path.startswith(_FEDERATION):
+    if path.startswith(_FEDERATION) and method == "post":
         operation.setdefault("requestBody", {"required": True, "content": {EXCHANGE: {}}})
     if verb != PUBLIC:
         operation["security"] = [{"bearer": []}]
@@ -77,7 +82,10 @@ def _complete(path: str, method: str, operation: Operation) -> None:
     if MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
         responses.pop("422", None)
     for status in sorted(_statuses(path, method, operation)):
-        responses.setdefault(str(status), _response(status, operation))
+        said = _response(status, path, operation)
+        there = responses.setdefault(str(status), said)
+        if path == _WITNESS:
+            there["content"].update(said["content"])
 
 
 def _statuses(path: str, method: str, operation: Operation) -> set[int]:
@@ -85,6 +93,10 @@ def _statuses(path: str, method: str, operation: Operation) -> set[int]:
     verb, writes = operation.get(VERB, PUBLIC), method != "get"
     named = {parameter["name"] for parameter in operation.get("parameters", [])}
     found = {500, 503}
+    if path.startswith(_LOG):
+        return found | {404}
+    if path == _WITNESS:
+        return found | {400, 403, 404, 409, 413, 422, 507}
     if path.startswith(_FEDERATION):
         return found | {400, 413, 507} | ({403, 422} if path == _JOIN else set())
     if verb != PUBLIC or "requestBody" in operation:
@@ -95,6 +107,8 @@ def _statuses(path: str, method: str, operation: Operation) -> set[int]:
             found.add(403)
     if "{" in path:
         found.add(404)
+    if path == _RECEIPT:
+        found.add(409)
     if "cursor" in named:
         found.add(400)
     if "requestBody" in operation:
@@ -110,8 +124,8 @@ def _statuses(path: str, method: str, operation: Operation) -> set[int]:
     return found
 
 
-def _response(status: int, operation: Operation) -> dict[str, Any]:
-    kinds = [kind for kind in KINDS.values() if kind.status == status and _can_meet(kind.name, operation)]
+def _response(status: int, path: str, operation: Operation) -> dict[str, Any]:
+    kinds = [kind for kind in KINDS.values() if kind.status == status and _can_meet(kind.name, path, operation)]
     said: dict[str, Any] = {
         "description": "; ".join(f"`{kind.name}` {kind.title}" for kind in kinds),
         "content": {MEDIA_TYPE: {"schema": {"$ref": REF + "Problem"}}},
@@ -119,8 +133,10 @@ def _response(status: int, operation: Operation) -> dict[str, Any]:
     return {**said, "headers": _HEADERS[status]} if status in _HEADERS else said
 
 
-def _can_meet(name: str, operation: Operation) -> bool:
+def _can_meet(name: str, path: str, operation: Operation) -> bool:
     """Whether the operation can answer with this problem of a status that several share."""
+    if KINDS[name].status == 409 and (name in _ONLY_AT or path in _ONLY_AT.values()):
+        return _ONLY_AT.get(name) == path
     if name == "malformed":
         return "requestBody" in operation
     if name == "bad-cursor":

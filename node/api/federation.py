@@ -1,4 +1,4 @@
-"""The door to neighbours: one exchange document in, one out; and joining (SPEC 8, 9).
+"""The door to neighbours: one exchange document in, one out; joining; and the log, for everybody (SPEC 8, 9, 15).
 
 Raw bytes go straight to the protocol. On the `wait` lane the reply is held, without a thread or a transaction, until
 something was committed for that child or its patience is over.
@@ -12,12 +12,19 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from node.context import Context
+from node.domain.refusals import StaleCheckpoint
 from node.service.exchange import CHALLENGED, has_news, reply_to
 from node.service.joining import enrol_child
+from node.service.log import checkpoint_text, tile_bytes
 from node.service.receive import Received, receive_request
+from node.service.witness import add_checkpoint
 from schemas.exchange import MEDIA_TYPE
 from schemas.ids import NodeCode
 
+NOTE = "text/plain; charset=utf-8"
+SIZE = "text/x.tlog.size"
+TILE = "application/octet-stream"
+IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 POLL_S = 2.0
 """How often a held reply looks for news that another process committed; this one's wake it at once."""
 
@@ -50,6 +57,45 @@ async def join(request: Request) -> Response:
     ctx: Context = request.app.state.ctx
     raw = await request.body()
     return Response(await run_in_threadpool(enrol_child, ctx, raw), media_type=MEDIA_TYPE)
+
+
+@router.get(
+    "/log/checkpoint",
+    summary="The latest checkpoint of this node's log, with its cosignatures",
+    response_class=Response,
+    responses={200: {"content": {NOTE: {}}}},
+)
+def log_checkpoint(request: Request) -> Response:
+    """A C2SP tlog-checkpoint."""
+    return Response(checkpoint_text(request.app.state.ctx), media_type=NOTE)
+
+
+@router.get(
+    "/log/tile/{path:path}",
+    summary="A tile of this node's log: hashes, or identities of statements",
+    response_class=Response,
+    responses={200: {"content": {TILE: {}}}},
+)
+def log_tile(request: Request, path: str) -> Response:
+    """C2SP tlog-tiles: `<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`, within the latest checkpoint."""
+    return Response(tile_bytes(request.app.state.ctx, path), media_type=TILE, headers=IMMUTABLE)
+
+
+@router.post(
+    "/witness/add-checkpoint",
+    summary="Ask this node to cosign a checkpoint of a neighbour's log",
+    response_class=Response,
+    responses={200: {"content": {NOTE: {}}}, 409: {"content": {SIZE: {}}, "description": "Not the size signed last"}},
+    openapi_extra={"requestBody": {"required": True, "content": {NOTE: {}}}},
+)
+async def witness_checkpoint(request: Request) -> Response:
+    """C2SP tlog-witness: old size, consistency proof and checkpoint in, a cosignature line out."""
+    raw = await request.body()
+    try:
+        line = await run_in_threadpool(add_checkpoint, request.app.state.ctx, raw)
+    except StaleCheckpoint as stale:
+        return Response(f"{stale.size}\n", status_code=409, media_type=SIZE)
+    return Response(line, media_type=NOTE)
 
 
 async def _wait_for_news(ctx: Context, received: Received, request: Request) -> None:

@@ -20,6 +20,7 @@ from node.domain.refusals import TooLarge, Unavailable
 
 EXCHANGE_BYTES_MAX = 16 * 1024 * 1024
 JOIN_BYTES_MAX = 64 * 1024
+SUBMISSION_BYTES_MAX = 16 * 1024
 SESSION_BYTES_MAX = 16 * 1024
 MULTIPART_BYTES_MAX = 64 * 1024
 """What a form may weigh beside the file in it."""
@@ -30,8 +31,9 @@ UPLOADS = ("/api/v1/imports", "/import")
 API = "/api/"
 WORK = (API, "/topics/", "/intake")
 """Where people write down matters: in JSON, or in the forms of pages."""
+COUNTED = (API, "/federation/v1/log/", "/federation/v1/witness/")
 REQUESTS_MAX = 256
-"""Of the operators' API at once; held exchanges of neighbours are counted by those who hold them."""
+"""Of the operators' API and of auditors at once; held exchanges of neighbours are counted by those who hold them."""
 CLIENT_LEFT = 499
 """Only in log and count: nobody was there to be answered."""
 
@@ -56,6 +58,7 @@ class BodyLimit:
         self.paths = {
             "/federation/v1/exchange": EXCHANGE_BYTES_MAX,
             "/federation/v1/join": JOIN_BYTES_MAX,
+            "/federation/v1/witness/add-checkpoint": SUBMISSION_BYTES_MAX,
             "/api/v1/sessions": SESSION_BYTES_MAX,
             **dict.fromkeys(UPLOADS, self.upload),
         }
@@ -116,7 +119,7 @@ class Watch:
 
         self.running += 1
         try:
-            if self.running > REQUESTS_MAX and scope["path"].startswith(API):
+            if self.running > REQUESTS_MAX and scope["path"].startswith(COUNTED):
                 raise Unavailable
             await self.app(scope, receive, out)
         except ClientDisconnect:

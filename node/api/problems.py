@@ -38,6 +38,7 @@ NOT_ALLOWED = Kind(403, "not-allowed", "没有此项权限 / Your role does not 
 NOT_FOUND = Kind(404, "not-found", "未找到 / Not found")
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "不支持此操作方式 / The method is not allowed here")
 NOT_THE_WRITER = Kind(409, "not-the-writer", "议题不在本节点 / This node does not hold the topic")
+CHECKPOINT_CONFLICT = Kind(409, "checkpoint-conflict", "与已见证的日志不符 / Not what was witnessed of this log")
 TOO_LARGE = Kind(413, "too-large", "内容过大 / The content is too large")
 UNSUPPORTED_MEDIA = Kind(415, "unsupported-media", "不支持的内容类型 / The content type is not supported")
 INVALID = Kind(422, "invalid", "填写有误 / A field is not as it must be")
@@ -84,6 +85,9 @@ TABLE: dict[type[Exception], Kind] = {
     refusals.NodeRunning: UNAVAILABLE,
     refusals.NodeExists: INVALID,
     refusals.BadToken: NOT_ALLOWED,
+    refusals.StaleCheckpoint: CHECKPOINT_CONFLICT,
+    refusals.CheckpointConflict: CHECKPOINT_CONFLICT,
+    refusals.NotWitnessed: Kind(409, "not-witnessed", "上级尚未见证 / No witness has signed for this yet"),
     DomainError: INVALID,
     sync.BadDocument: MALFORMED,
     sync.TransportError: UNAVAILABLE,

@@ -15,12 +15,14 @@ from node.service import decide, delegate, escalate, finish, giveback, read, rem
 from node.service.commit import Batch
 from node.service.open import open_topic
 from node.service.perform import perform
+from node.service.receipt import topic_receipt
 from schemas import api as forms
 from schemas.api import (
     EntryPage,
     Form,
     OpenForm,
     PageQuery,
+    ReceiptQuery,
     RemarkPage,
     SuggestionView,
     TopicFilter,
@@ -29,6 +31,11 @@ from schemas.api import (
     TopicView,
 )
 from schemas.ids import TopicId
+
+PROOF = "text/plain; charset=utf-8"
+_RECEIPT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PROOF: {"schema": {"type": "string"}}}, "description": "A `.tlog-proof` file"}
+}
 
 router = APIRouter(prefix="/api/v1/topics", route_class=StrictRoute, tags=["topics"])
 
@@ -108,6 +115,20 @@ def list_remarks(request: Request, id: TopicPath, query: Annotated[PageQuery, Qu
 )
 def suggested(request: Request, id: TopicPath) -> Response:
     return reply(read.suggestion(context(request), topic_id(id)))
+
+
+@router.get(
+    "/{id}/receipt",
+    response_class=Response,
+    responses=_RECEIPT,
+    openapi_extra=verb("read"),
+    summary="回执 / Proof, for anybody, that this node took the topic up",
+)
+def get_receipt(request: Request, id: TopicPath, query: Annotated[ReceiptQuery, Query()]) -> Response:
+    """A C2SP tlog-proof, checked offline by `liandong verify-receipt`; of `entry` where one is named."""
+    name, raw = topic_receipt(context(request), topic_id(id), query.entry)
+    named = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(raw, media_type=PROOF, headers=named)
 
 
 def _endpoint(row: Verb) -> Callable[..., Response]:

@@ -6,6 +6,7 @@ Refusal
   Malformed, BadCursor, Unauthenticated (OtpNeeded), NotAllowed (StepUpNeeded, PasswordExpired, FactorNeeded)
   NotFound, TooLarge, UnsupportedMedia, DutiesOpen, AlreadyTaken
   TooManyRequests, Unavailable, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
+  StaleCheckpoint, CheckpointConflict, NotWitnessed
 """
 
 from node.domain.errors import DomainError
@@ -156,3 +157,19 @@ class BadToken(Refusal):
 
 class NodeRunning(Refusal):
     """This node runs already."""
+
+
+class StaleCheckpoint(Refusal):
+    """The tree is not the one this witness signed last."""
+
+    def __init__(self, size: int = 0) -> None:
+        super().__init__(f"signed last: {size}")
+        self.size = size
+
+
+class CheckpointConflict(Refusal):
+    """The log has signed another root of this size; both are kept."""
+
+
+class NotWitnessed(Refusal):
+    """No witness has signed for this yet; try again after the next exchange with the parent."""

@@ -24,6 +24,7 @@ from node.service.roster import ROSTER, Flags, current, read_flags
 from node.service.rows import mark, take
 from node.store import audit as audit_rows
 from node.store import links as link_rows
+from node.store import log as log_rows
 from node.store import topics as topic_rows
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, writing
@@ -32,6 +33,7 @@ from node.store.projections import entry_row, part_rows, registry_row, remark_ro
 from node.store.tables import (
     entries,
     equivocations,
+    leaves,
     outbox,
     parked,
     part_refs,
@@ -107,6 +109,7 @@ class Batch:
         self._relayed: set[Digest] = set()
         self._addressed: set[NodeCode] = set()
         self._lists: Lists | None = None
+        self._log_size: int | None = None
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -434,8 +437,10 @@ class Batch:
         waiting = select(parked.c.statement).where(parked.c.topic == topic, parked.c.relayed, unread)
         self.flush_rows()
         for query in (stored, said, waiting.order_by(parked.c.id)):
-            for identity in self.conn.execute(query).scalars().all():
+            found = self.conn.execute(query).scalars().all()
+            for identity in found:
                 self.enqueue(peer, identity)
+            log_rows.tell_again(self.conn, peer, found)
 
     # ---- storing ------------------------------------------------------------------------------------------------
 
@@ -458,7 +463,7 @@ class Batch:
                 link.dirty = False
 
     def flush_rows(self) -> None:
-        for table in (statements, entries, remarks, registry, summaries, part_refs, outbox):
+        for table in (statements, leaves, entries, remarks, registry, summaries, part_refs, outbox):
             if rows := self._rows.pop(table.name, None):
                 self.conn.execute(insert(table), rows)
         if rows := self._rows.pop("audit", None):
@@ -501,11 +506,21 @@ class Batch:
             return
         row = {"id": statement.id, "raw": statement.raw, "typ": statement.typ, "author": statement.payload.author}
         self._add("statements", {**row, "at": self.now, "source": source})
+        if source is None:
+            self._add_leaf(statement)
         for ref, part_row in zip(statement.payload.parts, part_rows(statement, topic), strict=True):
             self._add("part_refs", part_row)
             if source is not None and ref.share == "full":
                 want = {"peer": source, "digest": ref.digest, "size": ref.size, "salt": None, "got": 0}
                 self._add("wanted_parts", want)
+
+    def _add_leaf(self, statement: Statement) -> None:
+        """The next leaf of this node's own log; what stands above leaves is made with a checkpoint (SPEC 15)."""
+        if self._log_size is None:
+            self._log_size = log_rows.size(self.conn, self.inc)
+        row = {"inc": inc_text(self.inc), "idx": self._log_size, "statement": statement.id}
+        self._add("leaves", row)
+        self._log_size += 1
 
     def _add(self, table: str, row: dict[str, Any]) -> None:
         self._rows.setdefault(table, []).append(row)

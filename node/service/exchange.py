@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from node.clock import instant
 from node.context import Context
 from node.domain.refusals import NotFound, Unavailable
-from node.service import parts
+from node.service import log, parts, witness
 from node.service.commit import write
 from node.service.receive import Received, receive_reply
 from node.store import links as link_rows
 from node.store.engine import reading
 from node.store.links import Link
 from schemas.api import ExchangeView
-from schemas.exchange import MEDIA_TYPE, SILENCE_S, Ack, Budget, Pull, Verdict
+from schemas.exchange import MEDIA_TYPE, SILENCE_S, Ack, Budget, CosignatureLine, Pull, Verdict
 from schemas.ids import COUNT_MAX, NodeCode
 from schemas.statement import VERSION
 from sync.chain import header
@@ -51,7 +52,10 @@ class Lane:
     peer_budget: Budget | None = None
     pulls: tuple[Pull, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    cosigned: tuple[CosignatureLine, ...] = ()
     start: int = 0
+    offered: int = 0
+    """The size of the last checkpoint a call was made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Content:
     room: Budget
     pulls: tuple[Pull, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    cosigned: tuple[CosignatureLine, ...] = ()
     asks: bool = True
 
 
@@ -90,7 +95,8 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         asked = parts.may_pull(conn, link.peer, content.pulls)
         chunks = parts.chunks_of(conn, {**asked, **wanted}, room)
         pulls = parts.pulls_for(conn, link.peer) if content.asks else []
-        loose = [*content.verdicts[:VERDICTS_MAX], *chunks, *pulls]
+        logs = _of_logs(ctx, conn, envelope, content) if content.asks else []
+        loose = [*content.verdicts[:VERDICTS_MAX], *content.cosigned, *logs, *chunks, *pulls]
         head = _header(ctx, envelope, link, chosen[0][0] if chosen else 0)
     shared = header(ctx.identity.code, ctx.identity.inc, instant(ctx.clock.now()))
     raw = compose(head, [raw for _, _, raw in chosen], loose, shared, ctx.identity.signer)
@@ -116,12 +122,16 @@ def failing(ctx: Context, peer: NodeCode) -> bool:
 
 
 def has_work(ctx: Context, lane: Lane) -> bool:
-    """Whether the push lane has something to say to the parent."""
+    """Whether the push lane has something to say to the parent; for each checkpoint of ours once."""
     if lane.verdicts or can_serve(ctx, lane):
         return True
     with reading(ctx.engine) as conn:
         link = link_rows.load(conn, lane.peer)
-        return link is not None and link.sent_seq > link.acked_seq
+        if link is None:
+            return False
+        unsigned, offered = log.unsigned(ctx, conn, lane.peer), lane.offered
+    lane.offered = max(unsigned, offered)
+    return link.sent_seq > link.acked_seq or unsigned > offered
 
 
 def call(ctx: Context, lane: Lane, wait_s: int = 0) -> ExchangeView:
@@ -179,13 +189,14 @@ def reply_to(ctx: Context, received: Received) -> bytes:
     envelope = Envelope(received.peer, asked.lane, asked.session, asked.nonce, None, received.challenge, budget)
     if received.challenged:
         return document(ctx, envelope, Content(COUNT_MAX, NOTHING, asks=False))[0]
-    content = Content(_reply_start(ctx, received), asked.budget, tuple(received.pulls), tuple(received.verdicts))
+    said = (tuple(received.pulls), tuple(received.verdicts), tuple(received.cosigned))
+    content = Content(_reply_start(ctx, received), asked.budget, *said)
     return document(ctx, envelope, content)[0]
 
 
 def has_news(ctx: Context, received: Received) -> bool:
     """Whether a reply is due now; the parent holds it otherwise, on the `wait` lane."""
-    if received.challenged or received.verdicts or received.document.header.lane != "wait":
+    if received.challenged or received.verdicts or received.cosigned or received.document.header.lane != "wait":
         return True
     with reading(ctx.engine) as conn:
         link = link_rows.load(conn, received.peer)
@@ -228,7 +239,8 @@ def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
     budget = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=wait_s)
     envelope = Envelope(lane.peer, lane.name, lane.session, nonce, lane.answers, None, budget)
     room = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=0)
-    raw, sent = document(ctx, envelope, Content(lane.start, room, lane.pulls, lane.verdicts))
+    content = Content(lane.start, room, lane.pulls, lane.verdicts, lane.cosigned)
+    raw, sent = document(ctx, envelope, content)
     lane.answers = None
     reply = lane.transport.post(EXCHANGE_PATH, raw, MEDIA_TYPE, SILENCE_S + wait_s)
     if reply.status not in (200, CHALLENGED):
@@ -244,7 +256,15 @@ def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
         return None, 0
     lane.start = received.document.header.ack.seq
     lane.pulls, lane.verdicts = tuple(received.pulls), tuple(received.verdicts)
+    lane.cosigned = tuple(received.cosigned)
     return received, sent
+
+
+def _of_logs(ctx: Context, conn: Connection, envelope: Envelope, content: Content) -> list[BaseModel]:
+    """What is said of logs. A sender without a live incarnation has none and signs for none."""
+    by_file = envelope.lane == "file"
+    link = link_rows.load(conn, envelope.to) if by_file else None
+    return witness.to_say(ctx, conn, envelope.to, link.acked_seq if link else content.start, by_file)
 
 
 def _statements(conn: Connection, link: Link, content: Content) -> list[tuple[int, str, bytes]]:

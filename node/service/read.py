@@ -11,6 +11,7 @@ from node.context import Context
 from node.domain.divisions import Division
 from node.domain.refusals import BadCursor, NotFound
 from node.domain.routing import suggest
+from node.service import log
 from node.service import roster as rosters
 from node.service.lists import in_force
 from node.service.paging import cursor_after, read_cursor
@@ -37,6 +38,7 @@ def node(ctx: Context) -> NodeView:
     me = ctx.identity
     with reading(ctx.engine) as conn:
         roster = rosters.current(ctx, conn)
+        checkpoint = log.view(ctx, conn)
     return NodeView(
         code=me.code,
         name=me.name,
@@ -46,6 +48,7 @@ def node(ctx: Context) -> NodeView:
         incarnation=me.inc,
         mode="ready" if me.inc.number else "healing",
         version=__version__,
+        checkpoint=checkpoint,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, true, update
 
 from node.context import Context
-from node.service import parts
+from node.service import parts, witness
 from node.service import roster as rosters
 from node.service.commit import Batch, write
 from node.store import links as link_rows
@@ -20,7 +20,7 @@ from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
 from node.store.tables import challenges, entries, parked, remarks, statements
-from schemas.exchange import Ack, Disposition, Pull, Verdict
+from schemas.exchange import Ack, CosignatureLine, Disposition, Pull, Verdict
 from schemas.ids import NO_INCARNATION, Digest, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
@@ -71,6 +71,7 @@ class Received:
     applied: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
     pulls: Sequence[Pull] = ()
+    cosigned: Sequence[CosignatureLine] = ()
 
 
 def receive_request(ctx: Context, raw: bytes) -> Received:
@@ -173,11 +174,15 @@ def _ack(link: Link) -> Ack:
 
 
 def _apply(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
-    document = found.document
+    document, acked = found.document, link.acked_seq
     _heard(batch, link)
     if _take_ack(batch, link, document.header.ack):
         _take_items(batch, link, found, opened)
         parts.take(batch, link.peer, document.chunks)
+        witness.acknowledged(batch, link.peer, acked, link.acked_seq)
+        found.cosigned, why = witness.take(batch, link.peer, document)
+        if why is not None:
+            _stop(batch, link, why)
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
     found.backlog = link.sent_seq - link.acked_seq
     for verdict in document.verdicts[:VERDICTS_NOTED_MAX]:

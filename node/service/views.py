@@ -11,6 +11,7 @@ from node.context import Context
 from node.domain.refusals import NotFound
 from node.domain.topic import Topic
 from node.service import roster as rosters
+from node.store import log
 from node.store import tables as t
 from node.store.codec import load_chain, load_topic
 from schemas.api import (
@@ -202,9 +203,12 @@ def _body(body: Any) -> dict[str, Any]:
 
 
 def _durability(conn: Connection, ids: Iterable[Digest]) -> dict[Digest, Durability]:
-    """What came from a peer, and what a peer acknowledged, is `received`; the rest is `local`."""
-    rows = conn.execute(_DURABILITY, {"ids": list(ids)})
-    return {id: "local" if only_here else "received" for id, only_here in rows}
+    """What came from a peer, and what a peer acknowledged, is `received`; `settled` is what its author was found to
+    have under a witness's signature (node.service.witness); the rest is `local`."""
+    wanted = list(ids)
+    rows = conn.execute(_DURABILITY, {"ids": wanted})
+    known = log.are_settled(conn, wanted)
+    return {id: "settled" if id in known else "local" if only_here else "received" for id, only_here in rows}
 
 
 def _parents(conn: Connection, rows: Sequence[Row[Any]]) -> dict[TopicId, TopicId]:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, inspect, text
 
 from node.store import office
 
-HEAD = "0003"
+HEAD = "0004"
 
 
 def upgrade(engine: Engine) -> None:

@@ -28,6 +28,8 @@ PUBLISHED = {
         "offer-open",
         "not-offered-here",
         "already-decided",
+        "checkpoint-conflict",
+        "not-witnessed",
         "step-order",
         "children-open",
         "close-at-origin",
