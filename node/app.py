@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node import __version__
-from node.api import aggregate, audit, federation, health, imports, links, sessions, topics, units, users
+from node.api import aggregate, audit, federation, health, imports, links, sessions, terms, topics, units, users
 from node.api.contract import describe
 from node.api.gate import BodyLimit, Watch
 from node.api.metrics import Metrics
@@ -40,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     users.router,
     units.router,
     audit.router,
+    terms.router,
     health.router,
 )
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}

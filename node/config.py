@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     """Wrong passwords from one address within `login_lock_s`, whatever the names."""
     step_up_s: Annotated[int, Field(ge=60)] = 15 * 60
     """How long after the password was given the dangerous verbs are open."""
+    answer_days: Annotated[int, Field(ge=1, le=250)] = 5
+    """Working days the other office is given to answer an offer, unless a person says otherwise."""
+    handle_days: Annotated[int, Field(ge=1, le=250)] = 20
+    """Working days a matter is given, unless a person says otherwise; a citizen is promised this day."""
+    warn_days: Annotated[int, Field(ge=0, le=60)] = 3
+    """Working days before a term is over that supervisor and leader are told."""
     profile: Literal["asvs", "mlps3"] = "asvs"
     """Which rules passwords and roles follow: OWASP ASVS, or GB/T 22239 level 3 (docs/people.md)."""
     second_factor: Literal["optional", "required"] = "optional"

@@ -12,7 +12,7 @@ Name = Annotated[str, typer.Argument(help="登录名 / Account name.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="从标准输入读密码 / Read the password from stdin.")]
 
 user_app = typer.Typer(help="账号 / Accounts of the people who work here.", no_args_is_help=True)
-catalogue_app = typer.Typer(help="权责清单、分类、区划 / Code lists.", no_args_is_help=True)
+catalogue_app = typer.Typer(help="权责清单、分类、区划、日历 / Code lists.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -158,13 +158,14 @@ def load_catalogue(
     data: Data = None,
     database: Database = None,
 ) -> None:
-    """载入权责清单、分类或区划表：检查、编号、下发。Load a code list: checked, versioned, published down.
+    """载入权责清单、分类、区划表或日历：检查、编号、下发。Load a code list: checked, versioned, published down.
 
     \b
     按表头识别 / Told apart by their header:
       category,function,tier,…   权责清单 powers catalogue
       level1,level2,level3       分类 categories
       code,name,level,parent     区划 divisions
+      day,kind,name              节假日与调休 calendar of holidays
     """
     from pydantic import BaseModel
 

@@ -8,6 +8,8 @@ The class docstring is the message text; what an instance adds is the detail tha
           DuplicateCode, UnknownParent, ParentCycle, BadLevel, BadCode, BadName
         CatalogueError             powers.csv, categories.csv
           UnknownCategory, UnknownFunction, UnknownTier, MissingSource, BadException, DuplicateRow
+        CalendarError              calendar.csv
+          BadDay, DuplicateDay
         SheetError                 a CSV or XLSX file that cannot be read at all
           EmptySheet, NoHeader, UnknownFormat, WrongEncoding, UnsafeWorkbook, SheetTooLarge
       UnknownDivision              a code that is in no table
@@ -94,6 +96,18 @@ class BadException(CatalogueError):
 
 class DuplicateRow(CatalogueError):
     """Two catalogue rows say the same."""
+
+
+class CalendarError(RowError):
+    """The calendar cannot be used."""
+
+
+class BadDay(CalendarError):
+    """A day is written 2026-05-01, and one that is worked in place of another is a Saturday or Sunday."""
+
+
+class DuplicateDay(CalendarError):
+    """A day stands in the table twice."""
 
 
 class SheetError(RowError):

@@ -77,6 +77,7 @@ verb            clerk  coordinator  supervisor  leader  auditor  admin  security
 read_drafts     node   node         -           -       -        -      -
 print_sheets    node   node         -           -       -        node   -
 read_units      node   node         node        node    node     node   node
+read_warnings   node   node         node        node    -        -      -
 exchange        node   -            -           -       -        node   -
 list_users      -      -            -           -       node     node   node
 add_user        -      -            -           -       -        node   -

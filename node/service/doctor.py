@@ -291,7 +291,7 @@ def _lists(ctx: Context, conn: Connection) -> Iterator[Finding]:
     c = t.catalogues.c
     query = select(c.list, c.author, c.version).order_by(c.list, c.rank, c.version)
     in_force = {row.list: f"{row.author} v{row.version}" for row in conn.execute(query)}
-    shown = ", ".join(f"{name} {in_force.get(name, '-')}" for name in ("divisions", "categories", "powers"))
+    shown = ", ".join(f"{name} {in_force.get(name, '-')}" for name in ("divisions", "categories", "powers", "calendar"))
     yield Finding("ok", f"代码表（- 为内置）：{shown}", f"Lists in force (- is the built-in one): {shown}")
 
 

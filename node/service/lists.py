@@ -1,4 +1,4 @@
-"""The code lists in force at this node: divisions, powers catalogue, categories (SPEC 7.4).
+"""The code lists in force at this node: divisions, powers catalogue, categories, calendar (SPEC 7.4).
 
 A list is a numbered version published by a node for itself and all nodes below it. In force is the highest version of
 the uppermost publisher; where nobody published, the built-in list.
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from node.context import Context
+from node.domain import calendar, divisions
 from node.domain import catalogue as powers
 from node.domain import categories as classes
-from node.domain import divisions
+from node.domain.calendar import Calendar
 from node.domain.catalogue import Catalogue
 from node.domain.categories import Categories
 from node.domain.divisions import DivisionTree
@@ -29,6 +30,7 @@ class Lists:
     tree: DivisionTree
     categories: Categories
     catalogue: Catalogue
+    calendar: Calendar
 
 
 def in_force(ctx: Context, conn: Connection) -> Lists:
@@ -38,7 +40,7 @@ def in_force(ctx: Context, conn: Connection) -> Lists:
     if isinstance(cached, tuple) and cached[0] == count:
         known: Lists = cached[1]
         return known
-    lists = _read(conn) if count else Lists(divisions.builtin(), classes.builtin_categories(), powers.builtin())
+    lists = _read(conn) if count else _builtin()
     ctx.cache[LISTS] = (count, lists)
     return lists
 
@@ -57,6 +59,8 @@ def check(name: str, content: bytes, categories: Categories | None = None) -> No
         classes.load_categories(content)
     elif name == "powers":
         powers.load(content, categories)
+    elif name == "calendar":
+        calendar.load_calendar(content)
 
 
 def add_version(conn: Connection, row: dict[str, object]) -> None:
@@ -70,6 +74,11 @@ def last_version(conn: Connection, name: str, author: NodeCode) -> int:
     return version
 
 
+def _builtin() -> Lists:
+    days = calendar.builtin_calendar()
+    return Lists(divisions.builtin(), classes.builtin_categories(), powers.builtin(), days)
+
+
 def _read(conn: Connection) -> Lists:
     tree, content = divisions.builtin(), _content(conn, "divisions")
     if content is not None:
@@ -80,7 +89,10 @@ def _read(conn: Connection) -> Lists:
     catalogue, content = powers.builtin(), _content(conn, "powers")
     if content is not None:
         catalogue = powers.load(content, categories)
-    return Lists(tree, categories, catalogue)
+    days, content = calendar.builtin_calendar(), _content(conn, "calendar")
+    if content is not None:
+        days = calendar.load_calendar(content).over(days)
+    return Lists(tree, categories, catalogue, days)
 
 
 def _content(conn: Connection, name: str) -> bytes | None:

@@ -15,7 +15,7 @@ from schemas.registry import Published
 from sync.sealing import parse
 from sync.strict import strict_json
 
-ListName = Literal["powers", "categories", "divisions"]
+ListName = Literal["powers", "categories", "divisions", "calendar"]
 
 
 def publish(batch: Batch, name: ListName, content: bytes) -> int:
@@ -41,7 +41,9 @@ def recognise(content: bytes) -> ListName:
         return "divisions"
     if "level1" in header or "一级" in header:
         return "categories"
-    raise Invalid("file", "is neither a powers catalogue nor categories nor divisions: its header names no such column")
+    if "day" in header or "日期" in header:
+        return "calendar"
+    raise Invalid("file", "is no powers catalogue, categories, divisions or calendar: its header names no such column")
 
 
 def list_arrived(batch: Batch, statement: Digest, digest: Digest, content: bytes) -> None:

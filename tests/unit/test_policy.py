@@ -45,6 +45,7 @@ EXPECTED: dict[str, dict[str, Relation]] = {
     "assign": {"clerk": NODE, "coordinator": UNIT, "leader": NODE},
     "read_drafts": {"clerk": NODE, "coordinator": NODE},
     "print_sheets": {"clerk": NODE, "coordinator": NODE, "admin": NODE},
+    "read_warnings": {"clerk": NODE, "coordinator": NODE, "supervisor": NODE, "leader": NODE},
     "exchange": {"clerk": NODE, "admin": NODE},
     "list_users": {"auditor": NODE, "admin": NODE, "security": NODE},
     "read_audit": {"auditor": NODE},
