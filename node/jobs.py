@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from node.context import Context
 from node.domain.errors import DomainError
 from node.domain.refusals import NodeRunning
-from node.service import exchange, summaries, upkeep
+from node.service import exchange, summaries, totals, upkeep
 from node.service.log import make_checkpoint
 from node.service.receive import retry_parked
 from node.store.engine import JOB_LOCK, is_sqlite
@@ -32,6 +32,7 @@ SUMMARY_TICK_S = 1
 """What changes within it is one row; so long it takes at each node until the tier above can see it."""
 CHECKPOINT_TICK_S = 2
 """A burst of work costs one signature, and settles a little later."""
+TOTALS_TICK_S = 60
 UPKEEP_TICK_S = 3600
 IDLE_POLL_S = 1.0
 """How often the push lane looks for work another process committed."""
@@ -58,6 +59,7 @@ class Jobs:
         self._tick(lambda: upkeep.expire_offers(self._ctx), EXPIRY_TICK_S)
         self._tick(lambda: summaries.tick(self._ctx), SUMMARY_TICK_S)
         self._tick(lambda: make_checkpoint(self._ctx), CHECKPOINT_TICK_S)
+        self._tick(lambda: totals.tick(self._ctx), TOTALS_TICK_S)
         self._tick(lambda: upkeep.prune(self._ctx), UPKEEP_TICK_S)
         self._scheduler.start()
         for name in ("push", "wait"):

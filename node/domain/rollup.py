@@ -91,6 +91,11 @@ def start_of(month: str) -> datetime:
     return datetime(int(month[:4]), int(month[5:]), 1, tzinfo=CHINA).astimezone(UTC)
 
 
+def month_before(now: datetime) -> str:
+    """The last month that is over."""
+    return (now.astimezone(CHINA).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+
+
 def seconds(start: datetime, end: datetime | None) -> int:
     """Clocks of several nodes are compared here: what comes out negative counts as nothing."""
     return max(0, int((end - start).total_seconds())) if end is not None else 0

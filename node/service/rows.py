@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, select, update
 
 from node.clock import parse_instant
 from node.domain.placing import Placing, placed
@@ -19,9 +19,9 @@ from node.store import rows as row_store
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, upsert
 from node.store.rows import View, slices
-from node.store.tables import heard, rows_due, said_rows, topics
+from node.store.tables import heard, rows_due, said_rows, topics, totals
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, Term, TopicId
-from schemas.summary import Page, Row
+from schemas.summary import Page, Row, Totals
 from sync.errors import Held
 from sync.sealing import Statement
 from sync.summary import Place, place
@@ -29,6 +29,8 @@ from sync.summary import Place, place
 if TYPE_CHECKING:
     from node.service.commit import Batch
 
+TOTALS_PART = "rows"
+"""The part of totals that lists the rows they are of."""
 _SAID = select(said_rows).where(said_rows.c.topic.in_(bindparam("ids", expanding=True)))
 _HERE = select(topics.c.id).where(topics.c.id.in_(bindparam("ids", expanding=True)), topics.c.mine)
 
@@ -43,6 +45,8 @@ def take(batch: "Batch", statement: Statement, heard_at: datetime | None = None)
     body = statement.payload.body
     if isinstance(body, Page):
         _take_page(batch, statement, body.rows)
+    elif isinstance(body, Totals):
+        _take_totals(batch, statement, body, heard_at or batch.now)
     _hear(batch, statement, heard_at or batch.now)
 
 
@@ -88,6 +92,26 @@ def read_place(text: str, leaf: Digest) -> Place:
     return Term(g, k, Incarnation(*inc), t), seq, rev, leaf
 
 
+def _take_totals(batch: "Batch", statement: Statement, body: Totals, heard_at: datetime) -> None:
+    """Keep the newest totals of an author and month; they are counted again at the next tick."""
+    said, t = statement.payload, totals.c
+    last = batch.conn.execute(select(totals).where(t.author == said.author, t.period == body.period)).first()
+    if last is not None and (inc_of(last.inc), last.seq) >= (said.inc, said.seq):
+        return
+    listed = next((ref.digest for ref in said.parts if ref.name == TOTALS_PART), "")
+    row = {"author": said.author, "period": body.period, "statement": statement.id, "inc": inc_text(said.inc)}
+    row |= {"seq": said.seq, "rows": body.rows, "root": body.root, "figures": body.model_dump(mode="json")}
+    row |= {"listed": listed, "first_at": last.first_at if last is not None else heard_at}
+    upsert(batch.conn, totals, [{**row, "sealed_at": parse_instant(said.at), "due": said.author != batch.me}])
+
+
+def count_again(conn: Connection, changed: Iterable[Mapping[str, Any]]) -> None:
+    """Rows of these authors and months changed: their totals are to be looked at again."""
+    for author, month in sorted({(row["author"], row["month"]) for row in changed}):
+        mine = (totals.c.author == author, totals.c.period == month)
+        conn.execute(update(totals).where(*mine).values(due=True))
+
+
 def _hear(batch: "Batch", statement: Statement, heard_at: datetime) -> None:
     """How far one has an author's summaries: those of its highest incarnation count."""
     said = statement.payload
@@ -112,7 +136,9 @@ def _take_page(batch: "Batch", statement: Statement, rows: Sequence[Row]) -> Non
     better = [row for row in rows if row.topic not in known or standing[row.topic] > known[row.topic]["place"]]
     if not better:
         return
-    upsert(batch.conn, said_rows, [said_row(statement.id, row, standing[row.topic]) for row in better])
+    fresh = [said_row(statement.id, row, standing[row.topic]) for row in better]
+    upsert(batch.conn, said_rows, fresh)
+    count_again(batch.conn, [*fresh, *(known[row.topic] for row in better if row.topic in known)])
     checked = _to_be_checked(batch, better)
     mark(batch.conn, checked, batch.now)
     row_store.store(batch.conn, [row for row in better if row.topic not in checked], False, view(batch))

@@ -74,6 +74,8 @@ def renew(batch: Batch, ids: Sequence[TopicId]) -> tuple[dict[TopicId, Row], dic
     held, said = own_rows(batch, ids), others.said(batch.conn, ids)
     row_store.store(batch.conn, held.values(), True, others.view(batch))
     row_check.check(batch, ids, held, said)
+    gone = [said[id] for id, row in held.items() if row.custodian != batch.me and id in said]
+    others.count_again(batch.conn, [row for row in gone if row["author"] == batch.me])
     return held, said
 
 

@@ -155,7 +155,7 @@ def test_a_row_that_differs_from_the_chain_is_named_field_by_field_and_not_count
 
 def test_a_difference_goes_when_the_custodian_speaks_truly_again(tree: Tree):
     topic = open_topic(tree.county)
-    lie(tree.county, CITY, true_row(tree.county, topic).model_copy(update={"hops": 7}))
+    lie(tree.county, CITY, true_row(tree.county, topic).model_copy(update={"hops": 7, "rev": 1}))
     summed(tree)
     assert told(tree.city) == {(COUNTY, "hops", "7", "0")}
     note(tree.county, topic)
