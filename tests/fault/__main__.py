@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.fault import kills, plan, scene, strace
+from tests.fault import kills, plan, power, scene, strace
 from tests.fault.campaign import Tally, Trial, play
 
 
@@ -50,14 +50,23 @@ def _kills(args: argparse.Namespace, folder: Path) -> list[Trial]:
     template = _template(folder)
     if args.name:
         blow = kills.Blow.parse(args.name)
-        outcome = plan.learn(template, folder / "learning", blow.act, blow.checkpointing).outcome
+        outcome = plan.learn(template, folder / "learning", blow.act, blow.mode).outcome
         return [Trial(f"kills {blow}", kills.trial, (template, folder / "again", blow, outcome))]
     count = 5000 if args.count is None else args.count
     return plan.trials(template, folder / "blows", args.seed, count, (count or 10_000) // 10, both=True)
 
 
+def _power(args: argparse.Namespace, folder: Path) -> list[Trial]:
+    template = _template(folder)
+    if args.name:
+        act, mode, seed, count = args.name.split(":")
+        work = (template, folder / "again", act, mode, int(seed), int(count))
+        return [Trial(f"power {args.name}", power.trial, work)]
+    return power.trials(template, folder / "images", args.seed, args.count or 20_000)
+
+
 Part = tuple[Callable[[], str | None], Callable[[argparse.Namespace, Path], list[Trial]]]
-PARTS: dict[str, Part] = {"kills": (strace.missing, _kills)}
+PARTS: dict[str, Part] = {"kills": (strace.missing, _kills), "power": (strace.missing, _power)}
 """Why it cannot be done here, and what is tried."""
 
 

@@ -36,7 +36,7 @@ from node.service.receive import receive_request, retry_parked
 from node.service.verify import verify
 from schemas import api
 from schemas.ids import Tier
-from sync.errors import BadDocument, SyncError, TransportError
+from sync.errors import BadDocument, SyncError
 from sync.transport import Reply
 from tests.fault.scene import CITY, COUNTY, NEWCOMER, Notes, load_node
 from tests.nodes import lane
@@ -46,6 +46,9 @@ RECORD = "acks.log"
 CALLS_MAX = 40
 TRIES = 3
 """An error strikes once; some acts have two ways to meet its consequence."""
+MODES = {"commit": "", "checkpoint": "wal_autocheckpoint=1", "careless": "synchronous=OFF"}
+"""How the database is run: as always; with a checkpoint after every commit, which otherwise comes every thousand pages;
+without waiting for the disk, as a negative control."""
 CLERK = Actor(1, "clerk", ROLES)
 VERBS: dict[str, tuple[str, Any, Any]] = {
     "note": (COUNTY, working.note, api.NoteForm(text="记一笔")),
@@ -136,7 +139,7 @@ class Act:
     """Whether the node is there before."""
 
 
-def strike(pipe: Connection, folder: Path, template: Path, act: str, checkpointing: bool) -> None:
+def strike(pipe: Connection, folder: Path, template: Path, act: str, mode: str) -> None:
     """The job of the process that a fault will strike. An error must be a typed one, and doing it again must help."""
     chosen, place = find(act), Place(folder, template, pipe)
     pipe.send(("ready", None))
@@ -144,8 +147,8 @@ def strike(pipe: Connection, folder: Path, template: Path, act: str, checkpointi
     for _ in range(TRIES):
         try:
             ctx = load_node(folder, chosen.node) if chosen.made else None
-            if checkpointing and ctx is not None:
-                checkpoint_always(ctx)
+            if ctx is not None:
+                set_mode(ctx, mode)
             chosen.do(ctx, place)  # type: ignore[arg-type] - `init` makes its own
             place.finish()
             return
@@ -156,14 +159,13 @@ def strike(pipe: Connection, folder: Path, template: Path, act: str, checkpointi
                 return
 
 
-def checkpoint_always(ctx: Context) -> None:
-    """Every commit is followed by a checkpoint, as every thousandth page is otherwise."""
-
+def set_mode(ctx: Context, mode: str) -> None:
     def set_up(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA wal_autocheckpoint=1")
+        connection.execute(f"PRAGMA {MODES[mode]}")
 
-    event.listen(ctx.engine, "connect", set_up)
-    ctx.engine.dispose()
+    if MODES[mode]:
+        event.listen(ctx.engine, "connect", set_up)
+        ctx.engine.dispose()
 
 
 def acked(document: bytes) -> int:
@@ -348,4 +350,4 @@ def find(name: str) -> Act:
     return CONTROL if name == CONTROL.name else ACTS[name]
 
 
-__all__ = ["ACTS", "Act", "Place", "TransportError", "answer", "checkpoint_always", "strike"]
+__all__ = ["ACTS", "Act", "Place", "answer", "find", "strike"]

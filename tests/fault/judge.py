@@ -60,7 +60,7 @@ def judge(pipe: Connection, folder: Path, template: Path, name: str, acks: Acks,
     problems += _agreement([ctx, *neighbours])
     outcome = {node.identity.code: outcome_of(node, act) for node in (ctx, *neighbours)}
     if expected is not None:
-        problems += _difference(outcome, expected)
+        problems += differences(outcome, expected)
     pipe.send(("judged", (problems, outcome)))
 
 
@@ -70,7 +70,7 @@ def kept(act: Act, ctx: Context, place: Place, acks: Acks, expected: Outcome | N
         got = max((link.received_seq for link in link_rows.load_all(conn)), default=0)
     problems = [f"acknowledged {acks.seq} and has {got}"] if got < acks.seq else []
     if acks.done and expected is not None and not act.with_:
-        problems += _difference({ctx.identity.code: outcome_of(ctx, act)}, expected)
+        problems += differences({ctx.identity.code: outcome_of(ctx, act)}, expected)
     act.do(ctx, place)
     for name, text in acks.told.items():
         if (again := place.said.get(name)) != text:
@@ -158,7 +158,7 @@ def outcome_of(ctx: Context, act: Act) -> Outcome:
     return {"rows": counts, "sent": sent, "topics": topics}
 
 
-def _difference(found: Outcome, expected: Outcome) -> list[str]:
+def differences(found: Outcome, expected: Outcome) -> list[str]:
     return [
         f"{code} {key}: {said[key]}; without a fault: {value}"
         for code, said in found.items()

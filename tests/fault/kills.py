@@ -4,7 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Blow:
     """What strikes at which system call of an act; `again`: where its recovery is killed as well; 0: not at all."""
 
     act: str
-    checkpointing: bool
+    mode: str
     fault: str = ""
     call: str = ""
     nth: int = 0
@@ -34,13 +34,12 @@ class Blow:
     again: int = 0
 
     def __str__(self) -> str:
-        when = "checkpoint" if self.checkpointing else "commit"
-        return f"{self.act}:{when}:{self.fault}:{self.call}:{self.nth}:{self.again_call}:{self.again}"
+        return ":".join(map(str, astuple(self)))
 
     @classmethod
     def parse(cls, name: str) -> "Blow":
-        act, when, fault, call, nth, again_call, again = name.split(":")
-        return cls(act, when == "checkpoint", fault, call, int(nth), again_call, int(again))
+        act, mode, fault, call, nth, again_call, again = name.split(":")
+        return cls(act, mode, fault, call, int(nth), again_call, int(again))
 
 
 @dataclass(slots=True)
@@ -74,6 +73,8 @@ def run(template: Path, folder: Path, blow: Blow, expected: Outcome | None = Non
     result.problems += [said for said in result.refusals if not said.startswith(("503", "507"))]
     if blow.nth and not result.struck:
         result.problems.append("the fault did not come to pass")
+    if blow.fault in ("full", "broken") and not result.acks.done:
+        result.problems.append(f"not done when asked again: {result.refusals}")
     if not result.problems:
         shutil.rmtree(folder)
     return result
@@ -81,14 +82,14 @@ def run(template: Path, folder: Path, blow: Blow, expected: Outcome | None = Non
 
 def _strike(template: Path, folder: Path, blow: Blow, result: Result) -> None:
     act = find(blow.act)
-    fork = Fork(strike, folder, template, act.name, blow.checkpointing)
+    fork = Fork(strike, folder, template, act.name, blow.mode)
     neighbours = [load_node(folder, code) for code in act.with_]
     try:
         fork.go()
         fork.hear()
         tracer = Strace(fork.pid, folder / "strace.log", folder / act.node, blow.fault, blow.call, blow.nth)
         fork.go()
-        _listen(fork, neighbours, result)
+        listen(fork, neighbours, result)
         fork.end()
         tracer.end()
     finally:
@@ -111,7 +112,7 @@ def _strike_recovery(template: Path, folder: Path, blow: Blow, result: Result) -
     result.struck_again, result.calls_again = tracer.struck(), tracer.calls()
 
 
-def _listen(fork: Fork, neighbours: list[Context], result: Result) -> None:
+def listen(fork: Fork, neighbours: list[Context], result: Result) -> None:
     """Hear what the struck process says and play its neighbour, until it has done or is dead."""
     while (said := fork.hear()) is not None:
         kind, what = said

@@ -31,17 +31,20 @@ class Failed(Exception):
     """An act goes wrong without any fault: nothing can be said about faults then."""
 
 
-def learn(template: Path, folder: Path, act: str, checkpointing: bool) -> Known:
+def learn(template: Path, folder: Path, act: str, mode: str) -> Known:
     """Play `act` without a fault, and once with a death half-way and a recovery that is watched. Raises Failed."""
-    calm = _well(run(template, folder, Blow(act, checkpointing)))
-    half = Blow(act, checkpointing, "kill", "pwrite64", max(1, calm.calls["pwrite64"] // 2), "fsync", 0)
-    return Known(calm.calls, _well(run(template, folder, half, calm.outcome)).calls_again, calm.outcome)
+    calm = well(run(template, folder, Blow(act, mode)))
+    half = Blow(act, mode, "kill", "pwrite64", max(1, calm.calls["pwrite64"] // 2), "fsync", 0)
+    struck = run(template, folder, half, calm.outcome)
+    if struck.problems:
+        raise Failed("\n".join(struck.problems))
+    return Known(calm.calls, struck.calls_again, calm.outcome)
 
 
-def blows(act: str, checkpointing: bool, known: Known, chance: random.Random) -> list[Blow]:
+def blows(act: str, mode: str, known: Known, chance: random.Random) -> list[Blow]:
     """Every fault at every write, shuffled."""
     found = [
-        Blow(act, checkpointing, fault, call, nth)
+        Blow(act, mode, fault, call, nth)
         for fault in FAULTS
         for call, count in sorted(known.calls.items())
         for nth in range(1, count + 1)
@@ -50,16 +53,16 @@ def blows(act: str, checkpointing: bool, known: Known, chance: random.Random) ->
     return found
 
 
-def again(act: str, checkpointing: bool, known: Known, chance: random.Random) -> Iterator[Blow]:
+def again(act: str, mode: str, known: Known, chance: random.Random) -> Iterator[Blow]:
     """Deaths at any write, each followed by a death while recovering, without end."""
     first, second = sorted(known.calls.elements()), sorted(known.recovery.elements())
     while first and second:
         call, call_again = chance.choice(first), chance.choice(second)
-        blow = Blow(act, checkpointing, "kill", call, chance.randint(1, known.calls[call]), call_again)
+        blow = Blow(act, mode, "kill", call, chance.randint(1, known.calls[call]), call_again)
         yield replace(blow, again=chance.randint(1, known.recovery[call_again]))
 
 
-def choose(learnt: dict[tuple[str, bool], Known], seed: int, count: int, count_again: int) -> list[Blow]:
+def choose(learnt: dict[tuple[str, str], Known], seed: int, count: int, count_again: int) -> list[Blow]:
     """`count` blows, taken from all acts in turn (0: all there are), and `count_again` of those that strike twice."""
     chance = random.Random(seed)
     single = [blows(*key, known, chance) for key, known in learnt.items()]
@@ -69,25 +72,27 @@ def choose(learnt: dict[tuple[str, bool], Known], seed: int, count: int, count_a
     return [*islice(turns, count or None), *islice(twice, count_again)]
 
 
-def kinds() -> list[tuple[str, bool]]:
-    return [
-        (act, checkpointing) for act in ACTS for checkpointing in (False, True) if ACTS[act].made or not checkpointing
-    ]
+def kinds() -> list[tuple[str, str]]:
+    """Acts and modes; who has no database yet cannot be told how to run it."""
+    return [(act, mode) for mode in ("commit", "checkpoint") for act in ACTS if ACTS[act].made or mode == "commit"]
 
 
 def trials(template: Path, folder: Path, seed: int, count: int, count_again: int, both: bool) -> list[Trial]:
     """Learn and choose. `both`: every act with and without a checkpoint; otherwise one of the two, drawn for each."""
     chance = random.Random(seed)
-    drawn = {act: chance.random() < 0.5 for act in ACTS}
-    chosen = [(act, after) for act, after in kinds() if both or not ACTS[act].made or after == drawn[act]]
+    drawn = {act: chance.choice(("commit", "checkpoint")) if ACTS[act].made else "commit" for act in ACTS}
+    chosen = [(act, mode) for act, mode in kinds() if both or mode == drawn[act]]
     learnt = {kind: learn(template, folder / "learning", *kind) for kind in chosen}
     return [
-        Trial(f"kills {blow}", trial, (template, folder / str(n), blow, learnt[blow.act, blow.checkpointing].outcome))
+        Trial(f"kills {blow}", trial, (template, folder / str(n), blow, learnt[blow.act, blow.mode].outcome))
         for n, blow in enumerate(choose(learnt, seed, count, count_again))
     ]
 
 
-def _well(result: Result) -> Result:
+def well(result: Result) -> Result:
+    """A run that nothing was to strike. Raises Failed."""
+    if not result.acks.done:
+        result.problems.append("it did not come to its end")
     if result.problems:
         raise Failed("\n".join(result.problems))
     return result

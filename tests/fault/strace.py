@@ -53,9 +53,10 @@ class Strace:
 
     def __init__(self, pid: int, log: Path, folder: Path, fault: str = "", call: str = "", nth: int = 0) -> None:
         self._log = log
-        command = ["strace", "-f", "-p", str(pid), "-o", str(log), "-e", f"trace={WRITES}", *_paths(folder)]
-        if nth:
-            command += ["-e", f"inject={call}:{FAULTS[fault]}:when={nth}"]
+        self._follow(pid, folder, "-e", f"trace={WRITES}", *_injection(fault, call, nth))
+
+    def _follow(self, pid: int, folder: Path, *options: str) -> None:
+        command = ["strace", "-f", "-p", str(pid), "-o", str(self._log), *_paths(folder), *options]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         said = self._process.stderr.readline()
@@ -75,6 +76,19 @@ class Strace:
     def calls(self) -> Counter[str]:
         """How often each system call was seen."""
         return Counter(_CALL.findall(self._log.read_text()))
+
+
+class Recorder(Strace):
+    """Writes down what one process does to the files of `folder`, and to the record beside it, with all content."""
+
+    def __init__(self, pid: int, log: Path, folder: Path, record: Path) -> None:
+        self._log = log
+        everything = ("-y", "-xx", "-s", "100000000", "-P", str(record), "-e", f"trace=openat,{WRITES}")
+        self._follow(pid, folder, *everything)
+
+
+def _injection(fault: str, call: str, nth: int) -> list[str]:
+    return ["-e", f"inject={call}:{FAULTS[fault]}:when={nth}"] if nth else []
 
 
 def _paths(folder: Path) -> list[str]:

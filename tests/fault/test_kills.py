@@ -30,15 +30,15 @@ def test_a_node_struck_at_any_write_loses_nothing_it_acknowledged(template: Path
 
 def test_an_answer_given_before_the_commit_is_seen_by_the_judge(template: Path, workshop: Path):
     """The negative control."""
-    calm = kills.run(template, workshop / "calm", Blow("boast", False))
+    calm = kills.run(template, workshop / "calm", Blow("boast", "commit"))
     assert not calm.problems
-    struck = kills.run(template, workshop / "boast", Blow("boast", False, "kill", "pwrite64", 30), calm.outcome)
+    struck = kills.run(template, workshop / "boast", Blow("boast", "commit", "kill", "pwrite64", 30), calm.outcome)
     assert struck.struck
     assert any("without a fault" in problem for problem in struck.problems)
 
 
 def test_a_struck_act_that_was_not_answered_is_not_there(template: Path, workshop: Path):
-    calm = kills.run(template, workshop / "calm", Blow("escalate", False))
+    calm = kills.run(template, workshop / "calm", Blow("escalate", "commit"))
     assert calm.acks.done and not calm.problems
-    struck = kills.run(template, workshop / "struck", Blow("escalate", False, "kill", "fdatasync", 2), calm.outcome)
+    struck = kills.run(template, workshop / "struck", Blow("escalate", "commit", "kill", "fdatasync", 2), calm.outcome)
     assert struck.struck and not struck.acks.done and not struck.problems
