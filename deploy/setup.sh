@@ -79,6 +79,13 @@ get_strikers() {
     done
 }
 
+# The tests of the pages drive the system's own Chromium; a font it can write Chinese in belongs to that.
+get_chromium() {
+    .venv/bin/python -m tests.chromium 2>/dev/null && return
+    { root_with_apt && apt_install chromium fonts-wqy-microhei; } || true
+    .venv/bin/python -m tests.chromium || { say "the tests of the console in a browser will fail until this is mended"; return 1; }
+}
+
 [ -d .venv ] && ! new_enough .venv/bin/python && die ".venv is broken or older than Python 3.11: run make clean first."
 [ -d .venv ] || make_venv
 
@@ -90,4 +97,5 @@ if [ "$mode" = dev ] && ! .venv/bin/python -m tests.postgres 2>/dev/null; then
     get_postgres || true
     .venv/bin/python -m tests.postgres || { say "the tests marked postgres will fail until this is mended"; exit 0; }
 fi
+if [ "$mode" = dev ]; then get_chromium || exit 0; fi
 echo "$stamp" >.venv/.set-up-$mode

@@ -92,6 +92,12 @@ class Office:
         except (OSError, HTTPException, ValueError):
             return
 
+    def close(self) -> None:
+        """Hang up."""
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
     def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         deadline = self._clock.monotonic_s() + PATIENCE_S
         signed_in_again = False

@@ -140,6 +140,8 @@ class Town:
 
     def stop(self) -> None:
         """End the processes started here."""
+        for office in self.offices:
+            office.close()
         ours = [place.process for place in self.places if place.process is not None]
         for process in ours:
             process.send_signal(signal.SIGTERM)

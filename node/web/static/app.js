@@ -70,6 +70,7 @@ function save(form) {
   const values = kept(form).map((field) => [field.name, /^(checkbox|radio)$/.test(field.type) ? field.checked : field.value]);
   try {
     localStorage.setItem(draftKey(form), JSON.stringify({ at: Date.now(), values }));
+    form.dataset.kept = "";
   } catch {
     // No room, or not allowed: the form works without.
   }
