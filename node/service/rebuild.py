@@ -19,6 +19,8 @@ from node.service.lists import areas_above, in_force
 from node.service.roster import ROSTER
 from node.service.rows import mark, take
 from node.service.summaries import renew
+from node.service.verify_log import authored
+from node.store import log as log_rows
 from node.store import tables as t
 from node.store import topics as topic_rows
 from node.store.codec import inc_of
@@ -32,6 +34,8 @@ from sync.errors import SyncError
 from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement
 
 _PROJECTIONS = (
+    t.leaves,
+    t.log_nodes,
     *(t.rollups, t.topic_row_areas, t.topic_rows, t.row_differences, t.said_rows, t.heard),
     *(t.totals_differences, t.totals),
     *(t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry, t.summaries),
@@ -56,6 +60,7 @@ def rebuild(ctx: Context) -> None:
             topic_rows.store(conn, found, around)
         ctx.cache.pop(ROSTER, None)
         _renew_rows(Batch(ctx, conn), folding)
+        _insert_leaves(conn)
     ctx.cache.pop(ROSTER, None)
 
 
@@ -117,6 +122,20 @@ def _unfounded(batch: Batch, here: Sequence[TopicId]) -> list[TopicId]:
     """Topics others speak of and that ought to be here."""
     marked = batch.conn.execute(select(t.rows_due.c.topic)).scalars()
     return sorted(set(marked) - set(here))
+
+
+def _insert_leaves(conn: Connection) -> None:
+    """The log once more, and the hashes above it as far as they are due; what was signed of it stays as it is."""
+    sizes: dict[str, int] = {}
+    written = authored(conn)
+    while some := list(islice(written, fold.ROWS_AT_ONCE)):
+        rows = []
+        for inc, id in some:
+            rows.append({"inc": inc, "idx": sizes.get(inc, 0), "statement": id})
+            sizes[inc] = sizes.get(inc, 0) + 1
+        conn.execute(insert(t.leaves), rows)
+    for inc, size in sizes.items():
+        log_rows.complete(conn, inc_of(inc), size)
 
 
 def _in_order(folding: Folding, query: Any) -> Iterator[tuple[Any, Statement]]:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from node.context import Context
-from node.service import fold, verify_streams
+from node.service import fold, verify_log, verify_streams
 from node.service.fold import Findings, Folded, Folding
 from node.service.rebuild import rebuild as rebuild_projections
 from node.service.rebuild import surroundings, waiting
@@ -83,6 +83,7 @@ class _Check:
         self._check_parts()
         self._check_strays()
         verify_streams.check(self._ctx, self._conn, roster, self._findings)
+        verify_log.check(self._ctx, self._conn, roster, self._findings)
         audit.check(self._conn, self._ctx.identity.signer, self._findings.add)
         problems = self._findings.lines()
         return Report(not problems, self._total, self._topics, problems)
