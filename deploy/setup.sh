@@ -86,6 +86,13 @@ get_chromium() {
     .venv/bin/python -m tests.chromium || { say "the tests of the console in a browser will fail until this is mended"; return 1; }
 }
 
+# Go's own transparency log checks ours. It comes with Debian, sources and all, so nothing is fetched at test time.
+get_go() {
+    [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] && command -v go >/dev/null && return
+    root_with_apt && apt_install golang-go golang-golang-x-mod-dev && return
+    say "tests/foreign needs Go and its x/mod module (Debian, Ubuntu: apt install golang-go golang-golang-x-mod-dev)"
+}
+
 [ -d .venv ] && ! new_enough .venv/bin/python && die ".venv is broken or older than Python 3.11: run make clean first."
 [ -d .venv ] || make_venv
 
@@ -93,6 +100,7 @@ stamp=$(cat $lock pyproject.toml deploy/setup.sh | cksum)
 [ "$(cat .venv/.set-up-$mode 2>/dev/null)" != "$stamp" ] || exit 0
 install
 [ "$mode" != dev ] || get_strikers || say "some tests of faults will be skipped"
+[ "$mode" != dev ] || get_go || true
 if [ "$mode" = dev ] && ! .venv/bin/python -m tests.postgres 2>/dev/null; then
     get_postgres || true
     .venv/bin/python -m tests.postgres || { say "the tests marked postgres will fail until this is mended"; exit 0; }
