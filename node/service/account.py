@@ -15,7 +15,7 @@ from node.service.commit import Batch, write
 from node.service.passwords import matches
 from node.service.perform import Actor
 from node.store.engine import reading
-from node.store.tables import sessions, users
+from node.store.office import sessions, users
 from schemas.people import FactorView, OtpForm, OwnView, ProofForm, RecoveryView
 
 

@@ -17,7 +17,7 @@ from node.clock import parse_instant
 from node.context import Context
 from node.service.identity import BOX_KEY, GUARD, SIGNING_KEY
 from node.service.links import state
-from node.store import health, schema
+from node.store import health, office, schema
 from node.store import links as link_rows
 from node.store import tables as t
 from node.store.engine import reading
@@ -296,7 +296,7 @@ def _lists(ctx: Context, conn: Connection) -> Iterator[Finding]:
 
 
 def _users(ctx: Context, conn: Connection) -> Iterator[Finding]:
-    rows = conn.execute(select(t.users.c.roles).where(t.users.c.active)).scalars().all()
+    rows = conn.execute(select(office.users.c.roles).where(office.users.c.active)).scalars().all()
     missing = [role for role in ("clerk", "admin") if not any(role in roles for roles in rows)]
     if missing:
         names = ", ".join(missing)

@@ -21,7 +21,7 @@ from node.service.audit import record_refusal
 from node.service.commit import Batch, write
 from node.service.relation import relation
 from node.service.views import topic_view
-from node.store.tables import idempotency
+from node.store.office import idempotency
 from schemas.ids import TopicId
 from sync.errors import SyncError
 

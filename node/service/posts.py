@@ -16,8 +16,8 @@ from node.domain.staffing import TEMPLATES, lacking
 from node.service.commit import Batch
 from node.store.codec import load_topic
 from node.store.engine import reading, upsert
-from node.store.office import duties, handovers, posts, tenures, units
-from node.store.tables import topics, users
+from node.store.office import duties, handovers, posts, tenures, units, users
+from node.store.tables import topics
 from schemas.ids import TopicId
 from schemas.people import (
     DutyForm,

@@ -28,8 +28,7 @@ from node.service.perform import Actor
 from node.service.throttle import bucket
 from node.store import audit as audit_rows
 from node.store.engine import reading, writing
-from node.store.office import factors, posts, tenures
-from node.store.tables import sessions, users
+from node.store.office import factors, posts, sessions, tenures, users
 from schemas.api import SessionView
 from schemas.people import SessionItem
 

@@ -18,8 +18,8 @@ from node.service.paging import cursor_after, read_cursor
 from node.service.perform import Actor
 from node.service.relation import areas_of, within
 from node.store.engine import reading
-from node.store.office import duties, posts, tenures, units
-from node.store.tables import topics, users
+from node.store.office import duties, posts, tenures, units, users
+from node.store.tables import topics
 from schemas.ids import Digest
 from schemas.terms import CalendarView, DayView, TermsView, WarningItem, WarningKind, WarningPage
 

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 from node.context import Context
 from node.service.commit import write
 from node.service.decide import expire
+from node.store import office
 from node.store import tables as t
 from node.store.engine import reading
 
@@ -31,5 +32,5 @@ def prune(ctx: Context) -> None:
     """Ended sessions, and answers to requests nobody will repeat any more."""
     now = ctx.clock.now()
     with write(ctx) as batch:
-        batch.conn.execute(delete(t.sessions).where(t.sessions.c.expires_at < now))
-        batch.conn.execute(delete(t.idempotency).where(t.idempotency.c.at < now - IDEMPOTENCY_KEPT))
+        batch.conn.execute(delete(office.sessions).where(office.sessions.c.expires_at < now))
+        batch.conn.execute(delete(office.idempotency).where(office.idempotency.c.at < now - IDEMPOTENCY_KEPT))

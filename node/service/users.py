@@ -18,8 +18,7 @@ from node.service.commit import Batch, write
 from node.service.passwords import SALT_BYTES, hash_password, matches
 from node.service.posts import leave_posts
 from node.store.engine import reading
-from node.store.office import factors, posts, tenures, units
-from node.store.tables import sessions, users
+from node.store.office import factors, posts, sessions, tenures, units, users
 from schemas.api import UserName
 from schemas.people import UserView
 

@@ -1,4 +1,4 @@
-"""Tables of the people's own: second factors, units and posts, duties, printed codes, what waits as a draft.
+"""Tables of the people's own: accounts, sessions, second factors, units, posts, duties, printed codes, drafts.
 
 None of them is a projection: nothing but a backup brings them back.
 """
@@ -19,6 +19,42 @@ from sqlalchemy import (
 
 from node.store.tables import Digest, Serial, When
 from node.store.tables import metadata as metadata
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("password_hash", String(200), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("locked_until", When),
+    Column("created_at", When, nullable=False),
+    Column("password_at", When, comment="when the password was set; null: with the account"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", Digest, primary_key=True),
+    Column("user_id", Serial, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", When, nullable=False),
+    Column("used_at", When, nullable=False),
+    Column("expires_at", When, nullable=False),
+    Column("proved_at", When, comment="when the password was last given; null: at the beginning"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user_id", Serial, primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", Digest, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("at", When, nullable=False),
+)
 
 factors = Table(
     "factors",

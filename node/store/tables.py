@@ -23,7 +23,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    text,
 )
 
 from node.domain.rollup import MEASURES
@@ -315,42 +314,6 @@ imported = Table(
     metadata,
     Column("mark", Digest, primary_key=True, comment="hash of (source, external id) or of (title, time, text)"),
     Column("topic", Digest, nullable=False),
-)
-
-users = Table(
-    "users",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("name", String(64), nullable=False, unique=True),
-    Column("password_hash", String(200), nullable=False),
-    Column("roles", JSON, nullable=False),
-    Column("active", Boolean, nullable=False),
-    Column("failures", Integer, nullable=False, server_default=text("0")),
-    Column("locked_until", When),
-    Column("created_at", When, nullable=False),
-    Column("password_at", When, comment="when the password was set; null: with the account"),
-)
-
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("token_hash", Digest, primary_key=True),
-    Column("user_id", Serial, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("created_at", When, nullable=False),
-    Column("used_at", When, nullable=False),
-    Column("expires_at", When, nullable=False),
-    Column("proved_at", When, comment="when the password was last given; null: at the beginning"),
-)
-
-idempotency = Table(
-    "idempotency",
-    metadata,
-    Column("user_id", Serial, primary_key=True),
-    Column("key", String(255), primary_key=True),
-    Column("fingerprint", Digest, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("answer", LargeBinary, nullable=False),
-    Column("at", When, nullable=False),
 )
 
 audit = Table(

@@ -16,6 +16,7 @@ from node.service import joining
 from node.service.receive import retry_parked
 from node.service.verify import verify
 from node.store import links as link_rows
+from node.store import office
 from node.store import tables as t
 from node.store.engine import reading
 from tests.fault.acts import Act, Place, find
@@ -23,7 +24,18 @@ from tests.fault.scene import CITY, NEWCOMER, load_node
 from tests.nodes import lane, settle
 
 Outcome = dict[str, Any]
-_COUNTED = (t.statements, t.entries, t.remarks, t.registry, t.parts, t.part_refs, t.users, t.invitations, t.idempotency)
+_OWN = (office.users, office.idempotency)
+_COUNTED = (t.statements, t.entries, t.remarks, t.registry, t.parts, t.part_refs, t.invitations, *_OWN)
+    t.statements,
+    t.entries,
+    t.remarks,
+    t.registry,
+    t.parts,
+    t.part_refs,
+    office.users,
+    t.invitations,
+    office.idempotency,
+)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from node.jobs import take_lock
 from node.service.doctor import Finding, doctor
 from node.service.identity import GUARD, SIGNING_KEY
 from node.service.users import add_user
+from node.store import office
 from node.store import tables as t
 from node.store.engine import is_sqlite
 from schemas.ids import Incarnation
@@ -118,7 +119,7 @@ def _silent_with_backlog(tree: Tree) -> Context:
 
 
 def _no_clerk(tree: Tree) -> None:
-    change(tree.city, t.users, active=False)
+    change(tree.city, office.users, active=False)
 
 
 def _equivocation(tree: Tree) -> None:

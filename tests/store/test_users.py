@@ -18,8 +18,8 @@ from node.service.create import Plan, init_node
 from node.service.sessions import Locked, WrongPassword, authenticate, sign_in, sign_out
 from node.service.users import NameTaken, add_user, change_password, change_roles, list_users, set_active
 from node.store.engine import reading
+from node.store.office import sessions as session_rows
 from node.store.tables import audit
-from node.store.tables import sessions as session_rows
 from schemas.ids import Tier
 
 PASSWORD = "联动联动联动联动"

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from node.service import remark
 from node.service.verify import verify
+from node.store import office
 from node.store import tables as t
 from node.store.engine import is_sqlite
 from schemas import api
@@ -391,7 +392,7 @@ def test_several_bad_rows_are_named_once_for_each_kind(used: Tree) -> None:
 
 def test_a_rebuild_makes_every_projection_again_and_touches_nothing_else(used: Tree) -> None:
     before = contents(used.city)
-    users = rows(used.city, t.users)
+    users = rows(used.city, office.users)
     views = sorted(map(repr, _rows_of_topics(used)))
     with used.city.engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
         for table in (t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry):
@@ -404,7 +405,7 @@ def test_a_rebuild_makes_every_projection_again_and_touches_nothing_else(used: T
         assert after[name] == before[name], name
     assert len(after["remarks"]) == len(before["remarks"])
     assert sorted(map(repr, _rows_of_topics(used))) == views
-    assert rows(used.city, t.users) == users
+    assert rows(used.city, office.users) == users
     used.settle()
     note(used.city, open_topic(used.city))
     used.settle()

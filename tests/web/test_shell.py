@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from node.store import tables as t
 from node.web.assets import assets
 from node.web.errors import answer
 from node.web.sign_in import own_path
@@ -187,6 +186,6 @@ def test_events_without_session_are_none(guest: Browser):
 def test_sessions_of_the_console_are_kept_as_hashes(office: Office, clerk: Browser):
     token = next(value for name, value in clerk.client.cookies.items() if name.endswith("-session"))
     with office.ctx.engine.connect() as conn:
-        kept = set(conn.execute(select(t.sessions.c.token_hash)).scalars())
+        kept = set(conn.execute(select(session_rows.c.token_hash)).scalars())
     assert kept
     assert token not in kept
