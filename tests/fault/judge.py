@@ -26,16 +26,6 @@ from tests.nodes import lane, settle
 Outcome = dict[str, Any]
 _OWN = (office.users, office.idempotency)
 _COUNTED = (t.statements, t.entries, t.remarks, t.registry, t.parts, t.part_refs, t.invitations, *_OWN)
-    t.statements,
-    t.entries,
-    t.remarks,
-    t.registry,
-    t.parts,
-    t.part_refs,
-    office.users,
-    t.invitations,
-    office.idempotency,
-)
 
 
 @dataclass

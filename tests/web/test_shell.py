@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from node.store.office import sessions as session_rows
 from node.web.assets import assets
 from node.web.errors import answer
 from node.web.sign_in import own_path
