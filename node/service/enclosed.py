@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select
 
 from node.context import Context
-from node.domain.refusals import NotFound
+from node.domain.refusals import NotAllowed, NotFound
+from node.service.perform import Actor
+from node.service.standing import may
 from node.store import tables as t
 from node.store.engine import reading
 from schemas.ids import Digest, TopicId
@@ -14,6 +16,9 @@ from sync.strict import strict_json
 
 SHOWN_BYTES_MAX = 64 * 1024
 JSON = "application/json"
+LOCAL = "local"
+PRIVATE = "submitter"
+"""The verb of reading what never leaves this node: who raised a matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,8 @@ class File:
     name: str
 
 
-def contents(ctx: Context, topic: TopicId) -> list[Content]:
-    """The parts of all of a topic's entries that are here, those people can read with what they say."""
+def contents(ctx: Context, actor: Actor, topic: TopicId) -> list[Content]:
+    """The parts of all of a topic's entries that are here and this person may read, with what they say."""
     refs = t.part_refs
     columns = (refs.c.name, refs.c.digest, refs.c.size, refs.c.media, refs.c.share, t.parts.c.content)
     query = (
@@ -48,21 +53,25 @@ def contents(ctx: Context, topic: TopicId) -> list[Content]:
         .order_by(refs.c.name, refs.c.digest)
     )
     with reading(ctx.engine) as conn:
-        return [_content(*row) for row in conn.execute(query)]
+        private = may(ctx, conn, actor, PRIVATE, topic)
+        return [_content(*row) for row in conn.execute(query) if private or row.share != LOCAL]
 
 
-def part(ctx: Context, topic: TopicId, digest: Digest) -> File:
-    """The content of a part a topic's entries refer to. Raises NotFound, also where it is not here."""
+def part(ctx: Context, actor: Actor, topic: TopicId, digest: Digest) -> File:
+    """The content of a part a topic's entries refer to. Raises NotFound, also where it is not here, and NotAllowed."""
     query = (
-        select(t.part_refs.c.name, t.part_refs.c.media, t.parts.c.content)
+        select(t.part_refs.c.name, t.part_refs.c.media, t.part_refs.c.share, t.parts.c.content)
         .join(t.parts, t.parts.c.digest == t.part_refs.c.digest)
         .join(t.topics, t.topics.c.id == t.part_refs.c.topic)
         .where(t.part_refs.c.topic == topic, t.part_refs.c.digest == digest, t.topics.c.mine)
     )
     with reading(ctx.engine) as conn:
-        row = conn.execute(query).first()
-    if row is None or row.content is None:
-        raise NotFound(digest)
+        rows = conn.execute(query).all()
+        row = next((row for row in rows if row.share == LOCAL), rows[0] if rows else None)
+        if row is None or row.content is None:
+            raise NotFound(digest)
+        if row.share == LOCAL and not may(ctx, conn, actor, PRIVATE, topic):
+            raise NotAllowed(PRIVATE)
     return File(row.content, row.media, row.name)
 
 

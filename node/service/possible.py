@@ -1,12 +1,14 @@
 """What a node can do with a topic as it stands, for the buttons of a page; the verb itself decides what is done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
 from node.context import Context
 from node.domain.topic import STEPS, Topic
 from node.service import roster as rosters
+from node.service.perform import Actor
+from node.service.standing import usable
 from node.store import tables as t
 from node.store.codec import load_chain, load_topic
 from node.store.engine import reading
@@ -27,20 +29,24 @@ class Possible:
     back: NodeCode | None = None
 
 
-def possible(ctx: Context, topic: TopicId) -> Possible:
-    """For a topic this node takes part in; nothing for any other."""
+def possible(ctx: Context, actor: Actor, topic: TopicId) -> Possible:
+    """For a topic this node takes part in and this person; nothing for any other."""
     with reading(ctx.engine) as conn:
-        row = conn.execute(
-            select(t.topics.c.custody, t.topics.c.work, t.topics.c.status).where(
-                t.topics.c.id == topic, t.topics.c.mine
-            )
-        ).first()
-        if row is None or ctx.identity.inc.number == 0:
-            return Possible()
-        chain, work, roster = load_chain(row.custody), load_topic(row.work), rosters.current(ctx, conn)
-        me = ctx.identity.code
-        if row.status == "offered":
-            return Possible(_on_offer(conn, chain, me))
+        found = _of_node(ctx, conn, topic)
+        return replace(found, verbs=usable(ctx, conn, actor, found.verbs, topic))
+
+
+def _of_node(ctx: Context, conn: Connection, topic: TopicId) -> Possible:
+    """Whoever it is."""
+    row = conn.execute(
+        select(t.topics.c.custody, t.topics.c.work, t.topics.c.status).where(t.topics.c.id == topic, t.topics.c.mine)
+    ).first()
+    if row is None or ctx.identity.inc.number == 0:
+        return Possible()
+    chain, work, roster = load_chain(row.custody), load_topic(row.work), rosters.current(ctx, conn)
+    me = ctx.identity.code
+    if row.status == "offered":
+        return Possible(_on_offer(conn, chain, me))
     if row.status == "frozen" or (chain.custodian, chain.inc) != (me, ctx.identity.inc):
         return Possible(("remark",))
     if chain.closed:
@@ -88,6 +94,7 @@ def _in_hand(chain: Chain, work: Topic, roster: Roster, me: NodeCode) -> Possibl
         "attend": True,
         "note": True,
         "amend": True,
+        "assign": True,
         "remark": True,
     }
     return Possible(tuple(verb for verb, can in wanted.items() if can), step, parent, below, chain.below)

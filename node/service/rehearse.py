@@ -11,10 +11,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from node.context import Context
-from node.domain.policy import allowed
 from node.domain.refusals import NotAllowed
 from node.service.commit import Batch, write
 from node.service.perform import Command
+from node.service.standing import may
 from node.service.views import topic_view
 from node.store import tables as t
 from schemas.api import TopicView
@@ -72,11 +72,11 @@ class _Undone(Exception):
 
 def rehearse(ctx: Context, command: Command, topic: TopicId, act: Callable[[Batch], TopicId]) -> Rehearsal:
     """Do `act` on `topic` and undo it. Raises NotAllowed, NotFound, and whatever `act` refuses with."""
-    if not allowed(command.actor.roles, command.verb):
-        raise NotAllowed(command.verb)
     found: list[Rehearsal] = []
     try:
         with write(ctx) as batch:
+            if not may(ctx, batch.conn, command.actor, command.verb, topic):
+                raise NotAllowed(command.verb)
             before = topic_view(ctx, batch.conn, topic, batch.roster)
             sent = {row.peer: row.sent_seq for row in batch.conn.execute(select(t.links.c.peer, t.links.c.sent_seq))}
             act(batch)

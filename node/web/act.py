@@ -20,10 +20,11 @@ from node.service import read
 from node.service.perform import perform
 from node.service.possible import possible
 from node.service.rehearse import rehearse
+from node.service.terms import terms
 from node.web.errors import field_errors, hint
 from node.web.fields import day_end, day_noon, lines_of, split_parts, whole
 from node.web.pages import Pages
-from node.web.topics import allowed_verbs
+from node.web.render import local_day
 from node.web.visit import Visit
 from node.web.words import pick
 from schemas.api import Form, TopicView
@@ -155,7 +156,9 @@ def _asked(visit: Visit) -> tuple[Verb, TopicView]:
 
 
 def _do(visit: Visit, row: Verb, topic: TopicView, form: Form) -> Response:
-    perform(visit.ctx, visit.command(row.name, row.status), lambda batch: row.act(batch, topic.id, form))
+    perform(
+        visit.ctx, visit.command(row.name, row.status).about(topic.id), lambda batch: row.act(batch, topic.id, form)
+    )
     return visit.to(f"/topics/{topic.id}?done={row.name}", f"act.{row.name}.done")
 
 
@@ -169,7 +172,7 @@ def _preview(visit: Visit, row: Verb, topic: TopicView, form: Form, given: dict[
 def _form(
     visit: Visit, row: Verb, topic: TopicView, given: dict[str, Any], errors: dict[str, str] | None = None
 ) -> Response:
-    can = possible(visit.ctx, topic.id)
+    can = possible(visit.ctx, visit.person, topic.id)
     return visit.page(
         "act.html",
         422 if errors else 200,
@@ -181,7 +184,7 @@ def _form(
         given=given,
         errors=errors,
         can=can,
-        open_now=row.name in allowed_verbs(visit, can),
+        open_now=row.name in can.verbs,
         suggestion=read.suggestion(visit.ctx, topic.id),
         children=_children(visit, topic) if row.name == "detach" else [],
         filled=visit.request.method == "POST",
@@ -197,6 +200,8 @@ def _children(visit: Visit, topic: TopicView) -> list[TopicView]:
 def _blank(visit: Visit, row: Verb, topic: TopicView) -> dict[str, Any]:
     """What a fresh form holds: what is known already."""
     given: dict[str, Any] = {field.name: "" for field in FIELDS[row.name]}
+    if "answer_by" in given:
+        given["answer_by"] = local_day(terms(visit.ctx).answer_by)
     if row.name == "step":
         given["step"] = _next_step(topic)
     elif row.name == "amend":

@@ -12,6 +12,7 @@ from node.service.intake import import_topics
 from node.service.open import open_topic
 from node.service.perform import perform
 from node.service.pickers import read_areas
+from node.service.posts import list_units
 from node.service.similar import Similar, similar
 from node.web.errors import field_errors
 from node.web.fields import lines_of
@@ -23,7 +24,7 @@ router = Pages()
 SOURCES = ("visit", "hotline", "letter", "member", "informant", "leader", "meeting")
 ERRORS_SHOWN_MAX = 200
 _SUBMITTER = ("name", "phone", "address", "note")
-_PLAIN = ("title", "text", "category", "source", "external_id")
+_PLAIN = ("title", "text", "category", "source", "external_id", "unit")
 
 
 @router.get("/intake", verb="open")
@@ -44,7 +45,9 @@ def take(visit: Visit) -> Response:
         alike = similar(visit.ctx, form.title, form.areas, form.category) if not visit.field("seen") else []
         if alike:
             return _form(visit, given, alike=alike)
-        answer = perform(visit.ctx, visit.command("open", 201), lambda batch: open_topic(batch, form))
+        answer = perform(
+            visit.ctx, visit.command("open", 201).about(unit=form.unit), lambda batch: open_topic(batch, form)
+        )
     except ValidationError as error:
         return _form(visit, given, field_errors(error, visit.words))
     except Invalid as error:
@@ -84,9 +87,11 @@ def _form(
     visit: Visit, given: dict[str, Any], errors: dict[str, str] | None = None, alike: Sequence[Similar] = ()
 ) -> Response:
     blank = {**dict.fromkeys((*_PLAIN, *_SUBMITTER), ""), "areas": [], "areas_text": ""}
-    values = {"errors": errors, "alike": alike, "filled": bool(given), "sources": SOURCES}
+    values: dict[str, Any] = {"errors": errors, "alike": alike, "filled": bool(given), "sources": SOURCES}
     keeper = visit.names.roster.parent(visit.ctx.identity.code)
-    return visit.page("intake.html", 422 if errors else 200, given={**blank, **given}, keeper=keeper, **values)
+    units = [(unit.code, unit.name) for unit in list_units(visit.ctx) if unit.active and unit.code]
+    values |= {"keeper": keeper, "units": units}
+    return visit.page("intake.html", 422 if errors else 200, given={**blank, **given}, **values)
 
 
 def _clean(given: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,11 @@ def environment() -> Environment:
     return made
 
 
+def local_day(at: datetime) -> str:
+    """`2026-05-01`, the day in China, as a date field takes it."""
+    return at.astimezone(CHINA).strftime("%Y-%m-%d")
+
+
 def _when(at: datetime | None) -> Markup:
     """Day and minute."""
     return _time(at, "%Y-%m-%d %H:%M")

@@ -11,7 +11,6 @@ from node.service.names import Names
 from node.service.possible import possible
 from node.service.similar import similar
 from node.web.pages import Pages
-from node.web.topics import allowed_verbs
 from node.web.visit import Visit
 from schemas.ids import AreaCode, Tier
 
@@ -33,7 +32,7 @@ class Branch:
 def screen(visit: Visit) -> Response:
     id = topic_id(visit.request.path_params["id"])
     topic = read.topic(visit.ctx, id)
-    can = possible(visit.ctx, id)
+    can = possible(visit.ctx, visit.person, id)
     suggestion = read.suggestion(visit.ctx, id)
     own = visit.ctx.identity.tier
     return visit.page(
@@ -43,7 +42,6 @@ def screen(visit: Visit) -> Response:
         branches=grow(visit.names, topic.areas),
         alike=similar(visit.ctx, topic.title, topic.areas, topic.category, besides=id),
         can=can,
-        verbs=allowed_verbs(visit, can),
         stay_is_override=override_needed(suggestion.tier, own, Act.DECIDE),
         up_is_override=_above(visit) is not None
         and override_needed(suggestion.tier, _above(visit) or own, Act.ESCALATE),

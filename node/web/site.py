@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from node.web import act, intake, links, live, pick, screening, sign_in, today, topics
+from node.web import act, duty, intake, links, live, pick, screening, sign_in, today, topics
 from node.web.assets import serve_asset
 from node.web.pages import Pages
 
@@ -11,6 +11,7 @@ ROUTERS: tuple[Pages, ...] = (
     intake.router,
     topics.router,
     screening.router,
+    duty.router,
     act.router,
     pick.router,
     links.router,

@@ -3,11 +3,13 @@
 from starlette.responses import Response
 
 from node.service.inbox import inbox
+from node.service.terms import warnings
 from node.web.pages import Pages
 from node.web.visit import Visit
 
 router = Pages()
 SHOWN_MAX = 200
+WARNINGS_MAX = 20
 SECTIONS = ("overdue", "offered", "due_soon", "returned", "answer", "new")
 
 
@@ -15,4 +17,5 @@ SECTIONS = ("overdue", "offered", "due_soon", "returned", "answer", "new")
 def today(visit: Visit) -> Response:
     page = inbox(visit.ctx, None, SHOWN_MAX)
     sections = {why: [item for item in page.items if item.why == why] for why in SECTIONS}
-    return visit.page("today.html", sections=sections, more=page.next is not None)
+    late = warnings(visit.ctx, visit.person, None, WARNINGS_MAX).items if visit.may("read_warnings") else []
+    return visit.page("today.html", sections=sections, more=page.next is not None, warnings=late)

@@ -11,7 +11,9 @@ from node.api.address import cursor, topic_id
 from node.domain.topic import STEPS
 from node.service import read
 from node.service.enclosed import File, contents, part, statement
-from node.service.possible import Possible, possible
+from node.service.handovers import duties
+from node.service.possible import possible
+from node.service.receipt import topic_receipt
 from node.service.sheets import list_sheet
 from node.web.errors import field_errors
 from node.web.pages import Pages
@@ -72,7 +74,7 @@ def one_topic(visit: Visit) -> Response:
     id = topic_id(visit.request.path_params["id"])
     topic = read.topic(visit.ctx, id)
     entries = _entries(visit, id)
-    can = possible(visit.ctx, id)
+    can = possible(visit.ctx, visit.person, id)
     return visit.page(
         "topic.html",
         topic=topic,
@@ -80,8 +82,8 @@ def one_topic(visit: Visit) -> Response:
         remarks=_remarks(visit, id),
         steps=_steps(topic, entries),
         can=can,
-        verbs=allowed_verbs(visit, can),
-        parts={content.name: content for content in contents(visit.ctx, id)},
+        duties=duties(visit.ctx, id),
+        parts={content.name: content for content in contents(visit.ctx, visit.person, id)},
         drawing=draw(topic, _tier_of(visit, topic)),
         parent=_related(visit, topic.parent),
         children=[child for id in topic.children if (child := _related(visit, id))],
@@ -91,7 +93,7 @@ def one_topic(visit: Visit) -> Response:
 
 @router.get("/topics/{id}/parts/{digest}", verb="read")
 def one_part(visit: Visit) -> Response:
-    return _download(visit, part(visit.ctx, topic_id(visit.request.path_params["id"]), _digest(visit)))
+    return _download(visit, part(visit.ctx, visit.person, topic_id(visit.request.path_params["id"]), _digest(visit)))
 
 
 @router.get("/topics/{id}/statements/{digest}", verb="read")
@@ -100,9 +102,11 @@ def one_statement(visit: Visit) -> Response:
     return _download(visit, statement(visit.ctx, topic_id(visit.request.path_params["id"]), _digest(visit)))
 
 
-def allowed_verbs(visit: Visit, can: Possible) -> tuple[str, ...]:
-    """What this person may do with the topic now."""
-    return tuple(verb for verb in can.verbs if visit.may(verb))
+@router.get("/topics/{id}/receipts/{digest}", verb="read")
+def one_receipt(visit: Visit) -> Response:
+    """Proof for anybody that this node said so; before a witness has signed above it there is none."""
+    name, raw = topic_receipt(visit.ctx, topic_id(visit.request.path_params["id"]), _digest(visit))
+    return visit.file(raw, "text/plain; charset=utf-8", name)
 
 
 def _digest(visit: Visit) -> str:

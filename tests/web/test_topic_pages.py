@@ -180,6 +180,17 @@ def test_part_is_a_download_and_only_of_its_own_topic(office: Office, clerk: Bro
     assert clerk.get(path(other, f"parts/{digest}")).status_code == 404
 
 
+def test_who_raised_a_matter_is_for_those_who_work_on_it_alone(office: Office, clerk: Browser):
+    topic = office.open(submitter={"name": "赵四", "phone": "13900000001"})
+    admin = Browser(office.ctx).sign_in("王强")
+    assert "13900000001" in clerk.read(path(topic)).text
+    assert "13900000001" not in admin.read(path(topic)).text
+    parts = office.get(f"{path(topic)}/entries").json()["items"][0]["parts"]
+    digest = next(part["digest"] for part in parts if part["share"] == "local")
+    assert clerk.get(path(topic, f"parts/{digest}")).status_code == 200
+    assert admin.get(path(topic, f"parts/{digest}")).status_code == 403
+
+
 def test_list_is_filtered_and_says_what_of_a_filter_is_wrong(office: Office, clerk: Browser):
     office.open(title="独一无二的路灯问题")
     found = clerk.read("/topics?q=独一无二")
