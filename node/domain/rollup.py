@@ -5,9 +5,11 @@ adds now is put in, so figures follow change and never need the whole to be coun
 gives the same figures, which is how they are checked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from operator import add as plus
+from operator import neg, sub
 
 CHINA = timezone(timedelta(hours=8))
 """Days and months of every figure are those of the offices."""
@@ -43,7 +45,8 @@ Cell = tuple[str, str, str, str]
 """Place, dimension, key, month."""
 Amounts = tuple[int, ...]
 """One number for each of MEASURES."""
-Deltas = dict[Cell, list[int]]
+Deltas = dict[Cell, Amounts]
+NOTHING: Amounts = (0,) * len(MEASURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +151,26 @@ def cells(fact: Fact) -> Iterator[Cell]:
 
 def add(deltas: Deltas, old: Fact | None, new: Fact | None) -> None:
     """Note what changes when a row `old` becomes `new`; None where there is none."""
-    for fact, sign in ((old, -1), (new, 1)):
-        if fact is None:
-            continue
-        adds = amounts(fact)
-        for cell in cells(fact):
-            found = deltas.setdefault(cell, [0] * len(MEASURES))
-            for at, amount in enumerate(adds):
-                found[at] += sign * amount
+    gone = amounts(old) if old is not None else NOTHING
+    come = amounts(new) if new is not None else NOTHING
+    before = set(cells(old)) if old is not None else set()
+    after = set(cells(new)) if new is not None else set()
+    net = tuple(map(sub, come, gone))
+    if any(net):
+        _add(deltas, before & after, net)
+    _add(deltas, before - after, tuple(map(neg, gone)))
+    _add(deltas, after - before, come)
+
+
+def _add(deltas: Deltas, where: Iterable[Cell], adds: Amounts) -> None:
+    for cell in where:
+        found = deltas.get(cell)
+        deltas[cell] = adds if found is None else tuple(map(plus, found, adds))
 
 
 def changed(deltas: Deltas) -> dict[Cell, Amounts]:
     """The cells that change at all."""
-    return {cell: tuple(found) for cell, found in deltas.items() if any(found)}
+    return {cell: found for cell, found in deltas.items() if any(found)}
 
 
 def rates(sums: Mapping[str, int]) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ from node.context import Context
 from node.domain.rollup import CHINA, rates
 from node.domain.topic import STEPS
 from node.service.asking import AGES, Asking, asking, months_on
-from node.service.figures import DAY, EXACTLY, TOTAL, Sums, nothing
+from node.service.figures import DAY, EXACTLY, TOTAL, Sums, added, nothing
 from node.service.labels import ordered
 from node.store import tables as t
 from schemas import aggregate as views
@@ -25,7 +25,8 @@ DIFFERENCES_SHOWN = 100
 def aggregate(ctx: Context, wanted: views.FigureQuery) -> views.AggregateView:
     """The figures of one dimension with how fresh they are and what differs. Raises Invalid."""
     with asking(ctx, wanted) as asked:
-        found, total = asked.sums(wanted.by), asked.total()
+        found = asked.sums(wanted.by)
+        total = asked.total() if wanted.by == "area" else added(found.values())
         keys = ordered(wanted.by, list(found), lambda key: found[key]["count"])
         rows = [
             views.KeyedSum(

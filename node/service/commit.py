@@ -21,7 +21,7 @@ from node.domain.refusals import Healing, NotFound, StorageFull
 from node.domain.topic import recall_sent, work
 from node.service.lists import LISTS, Lists, areas_above, in_force
 from node.service.roster import ROSTER, Flags, current, read_flags
-from node.service.rows import mark, take
+from node.service.rows import RowWork, settle, take
 from node.store import audit as audit_rows
 from node.store import links as link_rows
 from node.store import log as log_rows
@@ -105,7 +105,7 @@ class Batch:
         self.fresh: dict[Digest, Statement] = {}
         self._chains: dict[TopicId, list[Digest]] = {}
         self._rows: dict[str, list[dict[str, Any]]] = {}
-        self.touched: set[TopicId] = set()
+        self.rows = RowWork()
         self._relayed: set[Digest] = set()
         self._addressed: set[NodeCode] = set()
         self._lists: Lists | None = None
@@ -297,7 +297,7 @@ class Batch:
         self._store(statement, source, remark.topic)
         self._add("remarks", remark_row(statement, self.now))
         self._pass_on(found.chain, found.chain, statement.id, source)
-        self.touched.add(remark.topic)
+        self.rows.touched.add(remark.topic)
         self._react(found, statement)
 
     def _apply_registry(self, statement: Statement, source: NodeCode | None) -> None:
@@ -454,9 +454,8 @@ class Batch:
             for found in changed:
                 found.dirty = False
                 found.areas_stored = found.topic.areas if found.topic else None
-                self.touched.add(found.id)
-        mark(self.conn, self.touched, self.now)
-        self.touched.clear()
+                self.rows.touched.add(found.id)
+        settle(self)
         for link in self._links.values():
             if link is not None and link.dirty:
                 link_rows.store(self.conn, link)
@@ -481,7 +480,7 @@ class Batch:
         self.flush()
         still = topics.c.status.in_(("active", "offered"))
         held = (topics.c.custodian == who, still)
-        self.touched.update(self.conn.execute(select(topics.c.id).where(*held)).scalars())
+        self.rows.touched.update(self.conn.execute(select(topics.c.id).where(*held)).scalars())
         self.conn.execute(update(topics).where(*held).values(status="frozen"))
         self.audit("equivocation", topic, "alarm", author=who)
 

@@ -4,7 +4,7 @@ What is asked of everything or of one place, or by the dimension it is narrowed 
 not grow with the topics. Only narrower questions, and the days of a month cut in two, are counted from rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -49,6 +49,15 @@ class Question:
 
 def nothing() -> Sums:
     return dict.fromkeys(MEASURES, 0)
+
+
+def added(several: Iterable[Sums]) -> Sums:
+    """The sums of all of them together."""
+    found = nothing()
+    for item in several:
+        for name, amount in item.items():
+            found[name] += amount
+    return found
 
 
 def sums(conn: Connection, asked: Question, by: str, now: datetime) -> dict[str, Sums]:

@@ -17,7 +17,7 @@ from node.service.commit import Batch
 from node.service.fold import Findings, Folding
 from node.service.lists import areas_above, in_force
 from node.service.roster import ROSTER
-from node.service.rows import mark, take
+from node.service.rows import take
 from node.service.summaries import renew
 from node.service.verify_log import authored
 from node.store import log as log_rows
@@ -111,11 +111,13 @@ def _renew_rows(batch: Batch, folding: Folding) -> None:
         with suppress(SyncError):
             take(batch, statement, row.stored_at)
     here = batch.conn.execute(select(t.topics.c.id).where(t.topics.c.mine)).scalars().all()
+    batch.flush()
     for some in slices([*here, *_unfounded(batch, here)]):
         renew(batch, some)
     batch.flush()
     batch.conn.execute(delete(t.rows_due))
-    mark(batch.conn, due, batch.now)
+    batch.rows.touched |= due
+    batch.flush()
 
 
 def _unfounded(batch: Batch, here: Sequence[TopicId]) -> list[TopicId]:

@@ -6,6 +6,7 @@ A topic whose chain is here is never counted by what is said of it: it is only p
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,13 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from node.clock import parse_instant
 from node.domain.placing import Placing, placed
-from node.domain.rollup import month_of
+from node.domain.rollup import Deltas, month_of
 from node.store import rows as row_store
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, upsert
-from node.store.rows import View, slices
+from node.store.rows import Stored, View, slices
 from node.store.tables import heard, rows_due, said_rows, topics, totals
-from schemas.ids import NO_INCARNATION, Digest, Incarnation, Term, TopicId
+from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode, Term, TopicId
 from schemas.summary import Page, Row, Totals
 from sync.errors import Held
 from sync.sealing import Statement
@@ -32,12 +33,42 @@ if TYPE_CHECKING:
 TOTALS_PART = "rows"
 """The part of totals that lists the rows they are of."""
 _SAID = select(said_rows).where(said_rows.c.topic.in_(bindparam("ids", expanding=True)))
+_RECOUNT = update(totals).where(totals.c.author == bindparam("by"), totals.c.period == bindparam("of")).values(due=True)
 _HERE = select(topics.c.id).where(topics.c.id.in_(bindparam("ids", expanding=True)), topics.c.mine)
 
 
-def mark(conn: Connection, changed: Iterable[TopicId], at: datetime) -> None:
-    """Put topics into the queue of rows to be looked at again."""
-    insert_new(conn, rows_due, [{"topic": topic, "at": at} for topic in sorted(changed)])
+@dataclass(slots=True)
+class RowWork:
+    """What a transaction does to rows, collected until it is flushed: topics to be looked at again, what changes of the
+    figures, months of authors whose totals must be counted again."""
+
+    touched: set[TopicId] = field(default_factory=set)
+    deltas: Deltas = field(default_factory=dict)
+    recounts: set[tuple[NodeCode, str]] = field(default_factory=set)
+    view: View | None = None
+
+
+def settle(batch: "Batch") -> None:
+    """Write what was collected."""
+    work, conn = batch.rows, batch.conn
+    insert_new(conn, rows_due, [{"topic": topic, "at": batch.now} for topic in sorted(work.touched)])
+    row_store.add_cells(conn, work.deltas)
+    if work.recounts:
+        conn.execute(_RECOUNT, [{"by": author, "of": month} for author, month in sorted(work.recounts)])
+    work.touched.clear()
+    work.deltas.clear()
+    work.recounts.clear()
+
+
+def store(batch: "Batch", rows: Iterable[Row], own: bool) -> None:
+    """Make these the rows of their topics. `own`: they were read from chains held here."""
+    seen = view(batch)
+    put(batch, [row_store.row_of(row, own, seen) for row in rows])
+
+
+def put(batch: "Batch", rows: Sequence[Stored], moved: bool = False) -> None:
+    """Store rows as they are; the figures follow when the transaction is flushed."""
+    row_store.put(batch.conn, rows, view(batch), batch.rows.deltas, moved)
 
 
 def take(batch: "Batch", statement: Statement, heard_at: datetime | None = None) -> None:
@@ -52,6 +83,8 @@ def take(batch: "Batch", statement: Statement, heard_at: datetime | None = None)
 
 def view(batch: "Batch") -> View:
     """What stored rows depend on, as this transaction has it."""
+    if batch.rows.view is not None:
+        return batch.rows.view
     tree, roster, tier = batch.lists.tree, batch.roster, batch.ctx.identity.tier
 
     @lru_cache(maxsize=2048)
@@ -62,7 +95,8 @@ def view(batch: "Batch") -> View:
         member = roster.get(code)
         return member.tier if member else None
 
-    return View(batch.now, lambda areas: place_of(tuple(areas)), tier_of)
+    batch.rows.view = View(batch.now, lambda areas: place_of(tuple(areas)), tier_of)
+    return batch.rows.view
 
 
 def said(conn: Connection, ids: Sequence[TopicId]) -> dict[TopicId, Mapping[str, Any]]:
@@ -105,13 +139,6 @@ def _take_totals(batch: "Batch", statement: Statement, body: Totals, heard_at: d
     upsert(batch.conn, totals, [{**row, "sealed_at": parse_instant(said.at), "due": said.author != batch.me}])
 
 
-def count_again(conn: Connection, changed: Iterable[Mapping[str, Any]]) -> None:
-    """Rows of these authors and months changed: their totals are to be looked at again."""
-    for author, month in sorted({(row["author"], row["month"]) for row in changed}):
-        mine = (totals.c.author == author, totals.c.period == month)
-        conn.execute(update(totals).where(*mine).values(due=True))
-
-
 def _hear(batch: "Batch", statement: Statement, heard_at: datetime) -> None:
     """How far one has an author's summaries: those of its highest incarnation count."""
     said = statement.payload
@@ -138,10 +165,11 @@ def _take_page(batch: "Batch", statement: Statement, rows: Sequence[Row]) -> Non
         return
     fresh = [said_row(statement.id, row, standing[row.topic]) for row in better]
     upsert(batch.conn, said_rows, fresh)
-    count_again(batch.conn, [*fresh, *(known[row.topic] for row in better if row.topic in known)])
+    for changed in (*fresh, *(known[row.topic] for row in better if row.topic in known)):
+        batch.rows.recounts.add((changed["author"], changed["month"]))
     checked = _to_be_checked(batch, better)
-    mark(batch.conn, checked, batch.now)
-    row_store.store(batch.conn, [row for row in better if row.topic not in checked], False, view(batch))
+    batch.rows.touched |= checked
+    store(batch, [row for row in better if row.topic not in checked], False)
 
 
 def _to_be_checked(batch: "Batch", rows: Sequence[Row]) -> set[TopicId]:

@@ -16,7 +16,6 @@ from node.service import row_check
 from node.service import rows as others
 from node.service.commit import Batch, write
 from node.service.own_rows import own_rows
-from node.store import rows as row_store
 from node.store import tables as t
 from node.store.codec import inc_text
 from node.store.engine import reading
@@ -72,10 +71,10 @@ def refresh(batch: Batch, many: int = DUE_AT_ONCE) -> int:
 def renew(batch: Batch, ids: Sequence[TopicId]) -> tuple[dict[TopicId, Row], dict[TopicId, Mapping[str, Any]]]:
     """Rows and figures of these topics from their chains, checked against what is said of them; both are given."""
     held, said = own_rows(batch, ids), others.said(batch.conn, ids)
-    row_store.store(batch.conn, held.values(), True, others.view(batch))
+    others.store(batch, held.values(), True)
     row_check.check(batch, ids, held, said)
     gone = [said[id] for id, row in held.items() if row.custodian != batch.me and id in said]
-    others.count_again(batch.conn, [row for row in gone if row["author"] == batch.me])
+    batch.rows.recounts |= {(batch.me, row["month"]) for row in gone if row["author"] == batch.me}
     return held, said
 
 
@@ -84,7 +83,7 @@ def grow_late(batch: Batch) -> int:
     rows = t.topic_rows
     query = select(rows).where(rows.c.late_at < batch.now).order_by(rows.c.late_at).limit(DUE_AT_ONCE)
     late = [{**row._mapping, "overdue": True, "late_at": None} for row in batch.conn.execute(query)]
-    row_store.put(batch.conn, late, others.view(batch))
+    others.put(batch, late)
     return len(late)
 
 

@@ -1,4 +1,4 @@
-"""Rows of `topic_rows` and the figures made of them: whatever changes a row changes its cells in the same breath."""
+"""Rows of `topic_rows` and the figures made of them: whatever changes a row changes its cells, in one transaction."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -34,38 +34,21 @@ class View:
     tier_of: Callable[[NodeCode], Tier | None]
 
 
-def store(conn: Connection, rows: Iterable[wire.Row], own: bool, view: View) -> None:
-    """Make these the rows of their topics. `own`: they were read from chains held here."""
-    put(conn, [row_of(row, own, view) for row in rows], view)
-
-
-def put(conn: Connection, news: Sequence[Stored], view: View, moved: bool = False) -> None:
-    """Store rows as they are and bring the figures up with them. `moved`: areas may lie elsewhere than before."""
+def put(conn: Connection, news: Sequence[Stored], view: View, deltas: Deltas, moved: bool = False) -> None:
+    """Store rows as they are, and note in `deltas` what that changes of the figures. `moved`: areas may lie elsewhere
+    than before."""
     if not news:
         return
     olds = {row["topic"]: row for row in load(conn, [new["topic"] for new in news])}
-    deltas: Deltas = {}
     for new in news:
         old = olds.get(new["topic"])
         add(deltas, fact_of(old) if old else None, fact_of(new))
     upsert(conn, topic_rows, list(news))
     _store_areas(conn, [new for new in news if moved or _areas_differ(olds.get(new["topic"]), new)], olds, view)
-    add_cells(conn, deltas)
-
-
-def drop(conn: Connection, topics: Iterable[TopicId]) -> None:
-    """Take rows away, with all they add."""
-    ids = list(topics)
-    deltas: Deltas = {}
-    for old in load(conn, ids):
-        add(deltas, fact_of(old), None)
-    for some in slices(ids):
-        conn.execute(delete(topic_row_areas).where(topic_row_areas.c.topic.in_(some)))
-        conn.execute(delete(topic_rows).where(topic_rows.c.topic.in_(some)))
-    add_cells(conn, deltas)
 
 
 def add_cells(conn: Connection, deltas: Deltas) -> None:
+    """Bring the figures up; belongs to the transaction that stored the rows."""
     names = (*_CELL, *MEASURES)
     found = [dict(zip(names, (*cell, *adds), strict=True)) for cell, adds in sorted(changed(deltas).items())]
     add_up(conn, rollups, found, MEASURES)
