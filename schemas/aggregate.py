@@ -11,6 +11,7 @@ from schemas.entry import Step
 from schemas.ids import AreaCode, Digest, NodeCode, Tier
 from schemas.remark import Rating
 from schemas.statement import Status
+from schemas.summary import PERIODS_PATTERN
 
 CHINA = timezone(timedelta(hours=8))
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -57,7 +58,7 @@ class FigureFilter(BaseModel):
 
     from_: Day | None = Field(None, alias="from")
     to: Day | None = None
-    month: Annotated[str, StringConstraints(pattern=r"^(19|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])$")] | None = None
+    month: Annotated[str, StringConstraints(pattern=PERIODS_PATTERN)] | None = None
     area: AreaCode | None = None
     shown: AreaCode | Literal[""] | None = None
     custodian: NodeCode | None = None
@@ -235,6 +236,68 @@ class RowView(View):
 class RowPage(View):
     items: list[RowView]
     next: str | None
+
+
+class NodesQuery(PageQuery):
+    """Query of the nodes: `period` is the month whose totals are looked for, by default the last that is over."""
+
+    period: Annotated[str, StringConstraints(pattern=PERIODS_PATTERN)] | None = None
+
+
+class NodeFigures(View):
+    """A node and what was heard of it. `missing`: summaries that never came; `silent`: nothing came for a month;
+    `actual`: when the month's totals came first; `differs`: rows of that month that are counted otherwise here."""
+
+    code: NodeCode
+    name: str
+    tier: Tier
+    parent: NodeCode | None
+    count: int
+    open: int
+    overdue: int
+    heard_at: datetime | None
+    missing: int
+    silent: bool
+    period: str
+    expected: datetime
+    actual: datetime | None
+    on_time: bool
+    rows: int | None
+    differs: int
+
+
+class NodesPage(View):
+    items: list[NodeFigures]
+    next: str | None
+
+
+Form = Literal["json", "csv", "parquet"]
+
+
+class ExportQuery(FigureFilter):
+    format: Form = "json"
+
+
+class ColumnView(View):
+    """What a column of an export means."""
+
+    name: str
+    type: Literal["text", "number", "yes/no", "instant"]
+    empty: bool
+    chinese: str
+    english: str
+
+
+class ColumnPage(View):
+    items: list[ColumnView]
+    next: str | None
+
+
+class RowsView(View):
+    """An export as JSON: names of the columns, then the values of each row in their order."""
+
+    columns: list[str]
+    rows: list[list[str | int | bool | None]]
 
 
 class RowDifference(View):

@@ -8,6 +8,7 @@ from node.domain.errors import DomainError
 from node.domain.refusals import Invalid
 from node.service.commit import Batch
 from node.service.lists import add_version, areas_above, check, last_version
+from node.service.rows import place_again
 from node.store import tables as t
 from node.store.topics import renew_areas
 from schemas.ids import Digest
@@ -70,3 +71,4 @@ def _add(batch: Batch, name: str, version: int, statement: Digest, digest: Diges
     if name == "divisions":
         batch.flush()
         renew_areas(batch.conn, lambda code: areas_above(batch.lists, code))
+        place_again(batch)

@@ -20,7 +20,7 @@ from node.store import rows as row_store
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, upsert
 from node.store.rows import Stored, View, slices
-from node.store.tables import heard, rows_due, said_rows, topics, totals
+from node.store.tables import heard, rows_due, said_rows, topic_rows, topics, totals
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode, Term, TopicId
 from schemas.summary import Page, Row, Totals
 from sync.errors import Held
@@ -34,6 +34,7 @@ TOTALS_PART = "rows"
 """The part of totals that lists the rows they are of."""
 _SAID = select(said_rows).where(said_rows.c.topic.in_(bindparam("ids", expanding=True)))
 _RECOUNT = update(totals).where(totals.c.author == bindparam("by"), totals.c.period == bindparam("of")).values(due=True)
+_NEXT = select(topic_rows).where(topic_rows.c.topic > bindparam("after")).order_by(topic_rows.c.topic).limit(1000)
 _HERE = select(topics.c.id).where(topics.c.id.in_(bindparam("ids", expanding=True)), topics.c.mine)
 
 
@@ -79,6 +80,19 @@ def take(batch: "Batch", statement: Statement, heard_at: datetime | None = None)
     elif isinstance(body, Totals):
         _take_totals(batch, statement, body, heard_at or batch.now)
     _hear(batch, statement, heard_at or batch.now)
+
+
+def place_again(batch: "Batch") -> None:
+    """Find anew where the topics' areas lie: the division table has changed."""
+    batch.rows.view = None
+    seen, last = view(batch), ""
+    while rows := batch.conn.execute(_NEXT, {"after": last}).all():
+        found = [dict(row._mapping) for row in rows]
+        for row in found:
+            placing = seen.placed(row["named"])
+            row |= {"areas": list(placing.shown), "places": list(placing.places)}
+        put(batch, found, moved=True)
+        last = found[-1]["topic"]
 
 
 def view(batch: "Batch") -> View:
