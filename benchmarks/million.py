@@ -32,8 +32,8 @@ from node.service.commit import write
 from node.service.create import Plan, init_node
 from node.service.identity import load
 from node.service.rows import said_row, view
+from node.store import aggregation as ag
 from node.store import rows as row_store
-from node.store import tables as t
 from node.store.engine import is_sqlite
 from schemas import aggregate as views
 from schemas.ids import FIRST_TERM, Tier
@@ -125,7 +125,7 @@ def fill(ctx: Context, many: int, counties: list[str]) -> None:
         names = ("place", "dimension", "key", "month", *MEASURES)
         cells = [dict(zip(names, (*cell, *sums), strict=True)) for cell, sums in sorted(changed(deltas).items())]
         for at in range(0, len(cells), _AT_ONCE):
-            conn.execute(insert(t.rollups), cells[at : at + _AT_ONCE])
+            conn.execute(insert(ag.rollups), cells[at : at + _AT_ONCE])
     with ctx.engine.begin() as conn:
         conn.execute(text("ANALYZE"))
     if is_sqlite(ctx.engine):
@@ -137,10 +137,10 @@ def _insert(conn: Connection, some: list[Row], seen: Any, deltas: Deltas) -> Non
     stored = [row_store.row_of(row, False, seen) for row in some]
     for row in stored:
         add(deltas, None, row_store.fact_of(row))
-    conn.execute(insert(t.topic_rows), stored)
+    conn.execute(insert(ag.topic_rows), stored)
     areas = [area for row in some for area in row_store.area_rows(row.topic, seen.placed(row.areas))]
-    conn.execute(insert(t.topic_row_areas), areas)
-    conn.execute(insert(t.said_rows), [said_row("0" * 64, row, place(row)) for row in some])
+    conn.execute(insert(ag.topic_row_areas), areas)
+    conn.execute(insert(ag.said_rows), [said_row("0" * 64, row, place(row)) for row in some])
 
 
 def _rows(chance: random.Random, counties: list[str], many: int) -> Iterator[Row]:
@@ -204,8 +204,8 @@ def _refresh(ctx: Context, city: Context) -> float:
     """Seconds for a thousand rows of topics long known, taken over by the city: sealed pages applied, figures moved."""
     chance = random.Random(time.perf_counter_ns())
     with ctx.engine.connect() as conn:
-        query = select(t.topic_rows.c.topic).where(t.topic_rows.c.day >= _day(chance.randint(0, YEARS_DAYS)))
-        ids = conn.execute(query.order_by(t.topic_rows.c.day).limit(CHANGED)).scalars().all()
+        query = select(ag.topic_rows.c.topic).where(ag.topic_rows.c.day >= _day(chance.randint(0, YEARS_DAYS)))
+        ids = conn.execute(query.order_by(ag.topic_rows.c.day).limit(CHANGED)).scalars().all()
         stored = row_store.load(conn, ids)
     rows = [_changed(chance, row, city) for row in stored]
     pages = [_page(city, rows[at : at + ROWS_A_PAGE]) for at in range(0, len(rows), ROWS_A_PAGE)]

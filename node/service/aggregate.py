@@ -16,7 +16,7 @@ from node.domain.topic import STEPS
 from node.service.asking import AGES, Asking, asking, months_on
 from node.service.figures import DAY, EXACTLY, TOTAL, Sums, added, nothing
 from node.service.labels import ordered
-from node.store import tables as t
+from node.store import aggregation as ag
 from schemas import aggregate as views
 
 DIFFERENCES_SHOWN = 100
@@ -77,7 +77,7 @@ def funnel(ctx: Context, wanted: views.FigureFilter) -> views.FunnelView:
 def as_of(asked: Asking) -> list[views.AsOf]:
     """How far this node and each below it is counted."""
     me = asked.ctx.identity.code
-    rows = {row.author: row for row in asked.conn.execute(select(t.heard))}
+    rows = {row.author: row for row in asked.conn.execute(select(ag.heard))}
     found = []
     for code in asked.below:
         row = rows.get(code)
@@ -88,16 +88,16 @@ def as_of(asked: Asking) -> list[views.AsOf]:
 
 def differences(conn: Connection) -> list[views.DifferenceView]:
     """What nodes say and what is counted here: fields of rows, months whose rows differ, summaries that are missing."""
-    d, m, h = t.row_differences.c, t.totals_differences.c, t.heard.c
+    d, m, h = ag.row_differences.c, ag.totals_differences.c, ag.heard.c
     found = [
         views.DifferenceView(node=row.node, field=row.field, said=row.said, counted=row.counted)
-        for row in conn.execute(select(t.row_differences).order_by(d.at, d.topic, d.field).limit(DIFFERENCES_SHOWN))
+        for row in conn.execute(select(ag.row_differences).order_by(d.at, d.topic, d.field).limit(DIFFERENCES_SHOWN))
     ]
     months = select(m.author, m.period, func.count(m.said).label("said"), func.count(m.counted).label("counted"))
     for row in conn.execute(months.group_by(m.author, m.period).order_by(m.period, m.author).limit(DIFFERENCES_SHOWN)):
         field = f"rows of {row.period}"
         found.append(views.DifferenceView(node=row.author, field=field, said=row.said, counted=row.counted))
-    for row in conn.execute(select(t.heard).where(h.many < h.seq + 1).order_by(h.author)):
+    for row in conn.execute(select(ag.heard).where(h.many < h.seq + 1).order_by(h.author)):
         found.append(views.DifferenceView(node=row.author, field="summaries", said=row.seq + 1, counted=row.many))
     return found[:DIFFERENCES_SHOWN]
 

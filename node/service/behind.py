@@ -8,11 +8,12 @@ from node.context import Context
 from node.service.asking import asking
 from node.service.figures import rows_of
 from node.service.paging import cursor_after, read_cursor
+from node.store import aggregation as ag
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import aggregate as views
 
-_r = t.topic_rows.c
+_r = ag.topic_rows.c
 
 
 def topics(ctx: Context, wanted: views.FigureFilter, cursor: str | None, limit: int) -> views.RowPage:
@@ -20,7 +21,7 @@ def topics(ctx: Context, wanted: views.FigureFilter, cursor: str | None, limit: 
     key = read_cursor(cursor, int, str)
     with asking(ctx, wanted) as asked:
         now = ctx.clock.now()
-        query = rows_of(asked.question(), now, t.topic_rows)
+        query = rows_of(asked.question(), now, ag.topic_rows)
         if key is not None:
             day, topic = int(key[0]), str(key[1])
             query = query.where(or_(_r.day < day, and_(_r.day == day, _r.topic < topic)))
@@ -45,7 +46,7 @@ def row_view(row: Any, title: str | None, now: Any) -> views.RowView:
 def row_differences(ctx: Context, cursor: str | None, limit: int) -> views.RowDifferencePage:
     """Every field of every row that its custodian says otherwise than it is counted. Raises BadCursor."""
     key = read_cursor(cursor, str, str)
-    d, m = t.row_differences.c, t.totals_differences.c
+    d, m = ag.row_differences.c, ag.totals_differences.c
     rows = select(d.topic, d.node, d.field, d.said, d.counted, d.at)
     months = select(m.topic, m.author, (literal("rows of ") + m.period).label("field"), m.said, m.counted, m.at)
     both = rows.union_all(months).subquery()

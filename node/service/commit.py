@@ -26,6 +26,7 @@ from node.store import audit as audit_rows
 from node.store import links as link_rows
 from node.store import log as log_rows
 from node.store import topics as topic_rows
+from node.store.aggregation import summaries
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, writing
 from node.store.links import Link
@@ -41,7 +42,6 @@ from node.store.tables import (
     registry,
     remarks,
     statements,
-    summaries,
     topics,
     wanted_parts,
 )

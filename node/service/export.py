@@ -13,7 +13,7 @@ from node.context import Context
 from node.domain.columns import COLUMNS
 from node.service.asking import asking
 from node.service.figures import rows_of
-from node.store import tables as t
+from node.store import aggregation as ag
 from schemas import aggregate as views
 
 MEMORY_MAX = 8 * 1024 * 1024
@@ -31,7 +31,7 @@ def export(ctx: Context, wanted: views.FigureFilter, form: views.Form) -> IO[byt
     file: Any = SpooledTemporaryFile(MEMORY_MAX)  # noqa: SIM115 - handed on
     with asking(ctx, wanted) as asked:
         now = ctx.clock.now()
-        query = rows_of(asked.question(), now, t.topic_rows).order_by(t.topic_rows.c.day, t.topic_rows.c.topic)
+        query = rows_of(asked.question(), now, ag.topic_rows).order_by(ag.topic_rows.c.day, ag.topic_rows.c.topic)
         result = asked.conn.execute(query.execution_options(yield_per=ROWS_AT_ONCE))
         batches = ([_cells(row._mapping, now) for row in some] for some in result.partitions(ROWS_AT_ONCE))
         _WRITERS[form](file, batches)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, and_, case, func, literal, or_, selec
 from sqlalchemy.sql.elements import ColumnElement
 
 from node.domain.rollup import DIMENSIONS, MEASURES, WHOLE
-from node.store.tables import rollups, topic_row_areas, topic_rows
+from node.store.aggregation import rollups, topic_row_areas, topic_rows
 
 MONTH, TOTAL = "month", ""
 EPOCH = date(1970, 1, 1)

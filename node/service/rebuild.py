@@ -20,6 +20,7 @@ from node.service.roster import ROSTER
 from node.service.rows import take
 from node.service.summaries import renew
 from node.service.verify_log import authored
+from node.store import aggregation as ag
 from node.store import log as log_rows
 from node.store import tables as t
 from node.store import topics as topic_rows
@@ -36,9 +37,9 @@ from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement
 _PROJECTIONS = (
     t.leaves,
     t.log_nodes,
-    *(t.rollups, t.topic_row_areas, t.topic_rows, t.row_differences, t.said_rows, t.heard),
-    *(t.totals_differences, t.totals),
-    *(t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry, t.summaries),
+    *(ag.rollups, ag.topic_row_areas, ag.topic_rows, ag.row_differences, ag.said_rows, ag.heard),
+    *(ag.totals_differences, ag.totals),
+    *(t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry, ag.summaries),
 )
 
 
@@ -88,7 +89,7 @@ def _insert_statements(folding: Folding) -> None:
     query = select(*fold.stored(t.statements.c.id)).where(t.statements.c.typ != REGISTRY).order_by(t.statements.c.pos)
     found = _in_order(folding, query)
     while some := list(islice(found, fold.ROWS_AT_ONCE)):
-        rows: dict[Any, list[dict[str, Any]]] = {t.entries: [], t.remarks: [], t.summaries: [], t.part_refs: []}
+        rows: dict[Any, list[dict[str, Any]]] = {t.entries: [], t.remarks: [], ag.summaries: [], t.part_refs: []}
         for row, statement in some:
             topic = topic_of(statement)
             rows[t.part_refs] += part_rows(statement, topic)
@@ -99,14 +100,14 @@ def _insert_statements(folding: Folding) -> None:
             elif statement.typ == REMARK:
                 rows[t.remarks].append(remark_row(statement, row.stored_at))
             elif statement.typ == SUMMARY:
-                rows[t.summaries].append(summary_row(statement, row.stored_at))
+                rows[ag.summaries].append(summary_row(statement, row.stored_at))
         _insert(folding.conn, rows)
 
 
 def _renew_rows(batch: Batch, folding: Folding) -> None:
     """What was said, taken in again; then the rows and figures of every topic. What is still to be sealed stays due."""
-    due = set(batch.conn.execute(select(t.rows_due.c.topic)).scalars())
-    query = select(*fold.stored(t.statements.c.id)).join(t.summaries, t.summaries.c.id == t.statements.c.id)
+    due = set(batch.conn.execute(select(ag.rows_due.c.topic)).scalars())
+    query = select(*fold.stored(t.statements.c.id)).join(ag.summaries, ag.summaries.c.id == t.statements.c.id)
     for row, statement in _in_order(folding, query.order_by(t.statements.c.pos)):
         with suppress(SyncError):
             take(batch, statement, row.stored_at)
@@ -115,14 +116,14 @@ def _renew_rows(batch: Batch, folding: Folding) -> None:
     for some in slices([*here, *_unfounded(batch, here)]):
         renew(batch, some)
     batch.flush()
-    batch.conn.execute(delete(t.rows_due))
+    batch.conn.execute(delete(ag.rows_due))
     batch.rows.touched |= due
     batch.flush()
 
 
 def _unfounded(batch: Batch, here: Sequence[TopicId]) -> list[TopicId]:
     """Topics others speak of and that ought to be here."""
-    marked = batch.conn.execute(select(t.rows_due.c.topic)).scalars()
+    marked = batch.conn.execute(select(ag.rows_due.c.topic)).scalars()
     return sorted(set(marked) - set(here))
 
 

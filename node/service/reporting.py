@@ -10,7 +10,7 @@ from node.domain.rollup import month_before, start_of
 from node.service.asking import Asking, asking
 from node.service.figures import nothing
 from node.service.paging import cursor_after, read_cursor
-from node.store import tables as t
+from node.store import aggregation as ag
 from schemas import aggregate as views
 from schemas.ids import NodeCode
 
@@ -34,13 +34,13 @@ class _Found:
     """What there is of all nodes, read once."""
 
     def __init__(self, asked: Asking, month: str) -> None:
-        conn, d = asked.conn, t.totals_differences.c
+        conn, d = asked.conn, ag.totals_differences.c
         self._asked = asked
         self._month = month
         self._now: datetime = asked.ctx.clock.now()
         self._sums = asked.sums("custodian")
-        self._heard = {row.author: row for row in conn.execute(select(t.heard))}
-        self._totals = {row.author: row for row in conn.execute(select(t.totals).where(t.totals.c.period == month))}
+        self._heard = {row.author: row for row in conn.execute(select(ag.heard))}
+        self._totals = {row.author: row for row in conn.execute(select(ag.totals).where(ag.totals.c.period == month))}
         differs = select(d.author, func.count().label("n")).where(d.period == month).group_by(d.author)
         self._differs = {row.author: row.n for row in conn.execute(differs)}
 

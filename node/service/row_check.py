@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from node.service.commit import Batch
+from node.store import aggregation as ag
 from node.store import tables as t
 from node.store.engine import upsert
 from node.store.rows import slices
@@ -59,7 +60,7 @@ def check(
         for differs in differences(row, held.get(id), known)
     ]
     before: set[tuple[TopicId, str]] = set()
-    table = t.row_differences
+    table = ag.row_differences
     for some in slices(ids):
         query = select(table.c.topic, table.c.field).where(table.c.topic.in_(some))
         before.update((row.topic, row.field) for row in batch.conn.execute(query))

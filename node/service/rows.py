@@ -17,10 +17,11 @@ from node.clock import parse_instant
 from node.domain.placing import Placing, placed
 from node.domain.rollup import Deltas, month_of
 from node.store import rows as row_store
+from node.store.aggregation import heard, rows_due, said_rows, topic_rows, totals
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, upsert
 from node.store.rows import Stored, View, slices
-from node.store.tables import heard, rows_due, said_rows, topic_rows, topics, totals
+from node.store.tables import topics
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode, Term, TopicId
 from schemas.summary import Page, Row, Totals
 from sync.errors import Held

@@ -16,7 +16,7 @@ from node.service import row_check
 from node.service import rows as others
 from node.service.commit import Batch, write
 from node.service.own_rows import own_rows
-from node.store import tables as t
+from node.store import aggregation as ag
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.rows import slices
@@ -56,7 +56,7 @@ def catch_up(ctx: Context) -> None:
 def refresh(batch: Batch, many: int = DUE_AT_ONCE) -> int:
     """Empty the queue, the oldest first, at most `many`; how many topics were looked at."""
     batch.flush()
-    query = select(t.rows_due.c.topic).order_by(t.rows_due.c.at, t.rows_due.c.topic).limit(many)
+    query = select(ag.rows_due.c.topic).order_by(ag.rows_due.c.at, ag.rows_due.c.topic).limit(many)
     ids = list(batch.conn.execute(query).scalars())
     if not ids:
         return 0
@@ -64,7 +64,7 @@ def refresh(batch: Batch, many: int = DUE_AT_ONCE) -> int:
     _seal(batch, [row for row in held.values() if _is_ours(batch, row.topic)], said)
     batch.flush()
     for some in slices(ids):
-        batch.conn.execute(delete(t.rows_due).where(t.rows_due.c.topic.in_(some)))
+        batch.conn.execute(delete(ag.rows_due).where(ag.rows_due.c.topic.in_(some)))
     return len(ids)
 
 
@@ -80,7 +80,7 @@ def renew(batch: Batch, ids: Sequence[TopicId]) -> tuple[dict[TopicId, Row], dic
 
 def grow_late(batch: Batch) -> int:
     """Count as overdue what has become so: nothing is written when a deadline passes, so somebody must look."""
-    rows = t.topic_rows
+    rows = ag.topic_rows
     query = select(rows).where(rows.c.late_at < batch.now).order_by(rows.c.late_at).limit(DUE_AT_ONCE)
     late = [{**row._mapping, "overdue": True, "late_at": None} for row in batch.conn.execute(query)]
     others.put(batch, late)
@@ -90,15 +90,15 @@ def grow_late(batch: Batch) -> int:
 def next_seq(batch: Batch) -> int:
     """The number of this incarnation's next summary."""
     batch.flush_rows()
-    s = t.summaries.c
+    s = ag.summaries.c
     mine = (s.author == batch.me, s.inc == inc_text(batch.inc))
     last = batch.conn.execute(select(s.seq).where(*mine).order_by(s.seq.desc()).limit(1)).scalar()
     return 0 if last is None else last + 1
 
 
 def _anything_due(ctx: Context) -> bool:
-    due = select(t.rows_due.c.topic).limit(1)
-    late = select(t.topic_rows.c.topic).where(t.topic_rows.c.late_at < ctx.clock.now()).limit(1)
+    due = select(ag.rows_due.c.topic).limit(1)
+    late = select(ag.topic_rows.c.topic).where(ag.topic_rows.c.late_at < ctx.clock.now()).limit(1)
     with reading(ctx.engine) as conn:
         return any(conn.execute(query).first() is not None for query in (due, late))
 

@@ -14,6 +14,7 @@ from node.domain.rollup import month_before
 from node.service.commit import Batch, write
 from node.service.rows import TOTALS_PART
 from node.service.summaries import next_seq
+from node.store import aggregation as ag
 from node.store import tables as t
 from node.store.engine import reading, upsert
 from schemas.ids import Digest, NodeCode, TopicId
@@ -23,7 +24,7 @@ from sync.summary import listed, read_listed, root
 SEALED_AGAIN_AFTER = timedelta(hours=20)
 MONTHS_AT_ONCE = 50
 
-_s, _r, _t = t.said_rows.c, t.topic_rows.c, t.totals.c
+_s, _r, _t = ag.said_rows.c, ag.topic_rows.c, ag.totals.c
 
 
 def tick(ctx: Context) -> None:
@@ -43,7 +44,7 @@ def _seal(batch: Batch) -> None:
     """A root has nobody to tell."""
     if batch.roster.parent(batch.me) is None:
         return
-    sealed = {row.period: row for row in batch.conn.execute(select(t.totals).where(_t.author == batch.me))}
+    sealed = {row.period: row for row in batch.conn.execute(select(ag.totals).where(_t.author == batch.me))}
     seq = next_seq(batch)
     for period in _to_seal(batch, sealed):
         leaves = _own_leaves(batch, period)
@@ -51,7 +52,7 @@ def _seal(batch: Batch) -> None:
         body = Totals(period=period, rows=len(leaves), root=root(list(leaves.values())), **sums)
         if period in sealed and sealed[period].figures == body.model_dump(mode="json"):
             mine = (_t.author == batch.me, _t.period == period)
-            batch.conn.execute(update(t.totals).where(*mine).values(due=False))
+            batch.conn.execute(update(ag.totals).where(*mine).values(due=False))
             continue
         part = batch.part(TOTALS_PART, listed(leaves.items()), "application/octet-stream", "full")
         batch.summarise("totals", seq, body, [part])
@@ -70,7 +71,7 @@ def _to_seal(batch: Batch, sealed: Mapping[str, Any]) -> list[str]:
 
 def _own_leaves(batch: Batch, period: str) -> dict[TopicId, Digest]:
     """What was sealed last of the topics still held; one that moved on is its next holder's."""
-    query = select(_s.topic, _s.leaf).join(t.topic_rows, _r.topic == _s.topic)
+    query = select(_s.topic, _s.leaf).join(ag.topic_rows, _r.topic == _s.topic)
     mine = (_s.author == batch.me, _s.month == period, _r.custodian == batch.me)
     return dict(sorted((row.topic, row.leaf) for row in batch.conn.execute(query.where(*mine))))
 
@@ -81,7 +82,7 @@ def _figures(conn: Connection, author: NodeCode, period: str) -> dict[str, Any]:
     sums = [func.count().label("n"), _count(closed).label("closed")]
     sums += [_count(_r.outcome == name).label(name) for name in "ABCD"]
     query = select(*sums, func.coalesce(func.sum(_r.participations), 0).label("people"))
-    joined = query.select_from(t.said_rows.join(t.topic_rows, _r.topic == _s.topic))
+    joined = query.select_from(ag.said_rows.join(ag.topic_rows, _r.topic == _s.topic))
     mine = (_s.author == author, _s.month == period, _r.custodian == author)
     row = conn.execute(joined.where(*mine)).one()
     counted = {"open": row.n - int(row.closed), "closed": int(row.closed), "participations": int(row.people)}
@@ -96,17 +97,17 @@ def _count(condition: ColumnElement[bool]) -> Any:
 
 
 def _recount(batch: Batch) -> None:
-    query = select(t.totals).where(_t.due, _t.author != batch.me).order_by(_t.period.desc()).limit(MONTHS_AT_ONCE)
+    query = select(ag.totals).where(_t.due, _t.author != batch.me).order_by(_t.period.desc()).limit(MONTHS_AT_ONCE)
     for row in batch.conn.execute(query).all():
         differs = _differences(batch, row)
         if differs is None:
             continue
-        mine = (t.totals_differences.c.author == row.author, t.totals_differences.c.period == row.period)
-        known = batch.conn.execute(select(t.totals_differences.c.topic).where(*mine).limit(1)).first()
-        batch.conn.execute(delete(t.totals_differences).where(*mine))
+        mine = (ag.totals_differences.c.author == row.author, ag.totals_differences.c.period == row.period)
+        known = batch.conn.execute(select(ag.totals_differences.c.topic).where(*mine).limit(1)).first()
+        batch.conn.execute(delete(ag.totals_differences).where(*mine))
         shared = {"author": row.author, "period": row.period, "at": batch.now}
-        upsert(batch.conn, t.totals_differences, [{**shared, **differ} for differ in differs])
-        batch.conn.execute(update(t.totals).where(_t.author == row.author, _t.period == row.period).values(due=False))
+        upsert(batch.conn, ag.totals_differences, [{**shared, **differ} for differ in differs])
+        batch.conn.execute(update(ag.totals).where(_t.author == row.author, _t.period == row.period).values(due=False))
         if differs and known is None:
             batch.audit("totals-differ", None, "alarm", node=row.author, period=row.period, rows=len(differs))
 
@@ -132,7 +133,7 @@ def _wrong_sums(batch: Batch, row: Any) -> list[dict[str, Any]]:
     """The rows are the same; so must be what they add up to, unless a chain held here already says more."""
     counted = _figures(batch.conn, row.author, row.period)
     said = {name: row.figures[name] for name in counted}
-    ahead = select(_r.topic).join(t.said_rows, _s.topic == _r.topic).where(_s.author == row.author, _r.own)
+    ahead = select(_r.topic).join(ag.said_rows, _s.topic == _r.topic).where(_s.author == row.author, _r.own)
     if said == counted or batch.conn.execute(ahead.where(_s.month == row.period).limit(1)).first() is not None:
         return []
     return [{"topic": row.statement, "said": row.root, "counted": row.root}]

@@ -18,6 +18,7 @@ from node.service.fold import Findings, Folded, Folding
 from node.service.rebuild import rebuild as rebuild_projections
 from node.service.rebuild import surroundings, waiting
 from node.service.verify_rows import Rows
+from node.store import aggregation as ag
 from node.store import audit
 from node.store import tables as t
 from node.store.codec import load_chain, load_topic
@@ -196,7 +197,7 @@ class _Check:
         """Statements with no row of their own are those that wait, and are passed on all the same."""
         s = t.statements
         query = select(*fold.stored(s.c.id))
-        for table in (t.entries, t.remarks, t.registry, t.summaries):
+        for table in (t.entries, t.remarks, t.registry, ag.summaries):
             query = query.where(~select(table.c.id).where(table.c.id == s.c.id).exists())
         known = waiting(self._conn)
         for row, result in fold.opened(folding, query.order_by(s.c.pos)):

@@ -13,6 +13,7 @@ from node.service.fold import Findings, Folded, Folding
 from node.service.lists import in_force
 from node.service.own_rows import ratings, row_of
 from node.service.rows import read_place
+from node.store import aggregation as ag
 from node.store import rows as row_store
 from node.store import tables as t
 from node.store.projections import summary_row
@@ -39,7 +40,7 @@ class Rows:
         self._roster = roster
         self._around = around
         self._findings = findings
-        self._due = set(conn.execute(select(t.rows_due.c.topic)).scalars())
+        self._due = set(conn.execute(select(ag.rows_due.c.topic)).scalars())
         tree, tier = in_force(ctx, conn).tree, ctx.identity.tier
         self._view = View(ctx.clock.now(), lambda areas: placed(areas, tree, tier), self._tier_of)
 
@@ -75,7 +76,7 @@ class Rows:
             self._findings.add("row", f"of topic {row.topic}", "overdue, and still to become so")
 
     def _check_said(self, folding: Folding) -> None:
-        s = t.summaries.c
+        s = ag.summaries.c
         columns = (s.id, s.author, s.inc, s.seq, s.kind, s.sealed_at, s.heard_at)
         joined = select(*fold.stored(*columns)).outerjoin(t.statements, t.statements.c.id == s.id)
         for row, result in fold.opened(folding, joined.order_by(t.statements.c.pos)):
@@ -91,7 +92,7 @@ class Rows:
     def _check_page(self, statement: Statement, page: Page) -> None:
         """No row of a page is better than the one that stands, and the one that stands is what its page says."""
         ids = [row.topic for row in page.rows]
-        query = select(t.said_rows).where(t.said_rows.c.topic.in_(ids))
+        query = select(ag.said_rows).where(ag.said_rows.c.topic.in_(ids))
         standing = {row.topic: row for row in self._conn.execute(query)}
         stored = {row["topic"]: row for row in row_store.load(self._conn, ids)}
         for row in page.rows:
@@ -108,16 +109,18 @@ class Rows:
         return known == said and found.author == row.custodian
 
     def _check_totals(self, statement: Statement, body: Totals) -> None:
-        query = select(t.totals).where(t.totals.c.author == statement.payload.author, t.totals.c.period == body.period)
+        query = select(ag.totals).where(
+            ag.totals.c.author == statement.payload.author, ag.totals.c.period == body.period
+        )
         row = self._conn.execute(query).first()
         if row is None or (row.statement == statement.id and row.figures != body.model_dump(mode="json")):
             self._findings.add("totals", f"{statement.payload.author} {body.period}", "not what was sealed")
 
     def _check_figures(self) -> None:
         """Every figure is the sum over the rows that stand, month by month."""
-        cells = t.rollups
+        cells = ag.rollups
         months = set(self._conn.execute(select(cells.c.month).distinct()).scalars())
-        months |= set(self._conn.execute(select(t.topic_rows.c.month).distinct()).scalars())
+        months |= set(self._conn.execute(select(ag.topic_rows.c.month).distinct()).scalars())
         for month in sorted(months):
             expected = self._counted(month)
             for row in self._conn.execute(select(cells).where(cells.c.month == month)):
@@ -129,14 +132,14 @@ class Rows:
 
     def _counted(self, month: str) -> dict[Cell, tuple[int, ...]]:
         deltas: Deltas = {}
-        query = select(t.topic_rows).where(t.topic_rows.c.month == month)
+        query = select(ag.topic_rows).where(ag.topic_rows.c.month == month)
         for row in self._conn.execute(query.execution_options(yield_per=fold.ROWS_AT_ONCE)):
             add(deltas, None, fact_of(dict(row._mapping)))
         return changed(deltas)
 
     def _check_strays(self) -> None:
-        said, rows, areas = t.said_rows.c, t.topic_rows.c, t.topic_row_areas.c
-        page = select(t.summaries.c.id).where(t.summaries.c.id == said.page).exists()
+        said, rows, areas = ag.said_rows.c, ag.topic_rows.c, ag.topic_row_areas.c
+        page = select(ag.summaries.c.id).where(ag.summaries.c.id == said.page).exists()
         chain = select(t.topics.c.id).where(t.topics.c.id == rows.topic, t.topics.c.mine).exists()
         from_page = select(said.topic).where(said.topic == rows.topic).exists()
         row = select(rows.topic).where(rows.topic == areas.topic).exists()

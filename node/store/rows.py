@@ -10,9 +10,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from node.clock import parse_instant
 from node.domain.placing import Placing
 from node.domain.rollup import MEASURES, Deltas, Fact, add, changed, day_of, month_of, seconds
+from node.store.aggregation import rollups, topic_row_areas, topic_rows
 from node.store.engine import add_up, upsert
 from node.store.projections import term_text
-from node.store.tables import rollups, topic_row_areas, topic_rows
 from schemas import summary as wire
 from schemas.ids import NodeCode, Tier, TopicId
 

@@ -5,8 +5,10 @@ Does nothing, cheaply, when it is there already. A table changed means a migrati
 
 from sqlalchemy import Engine, inspect, text
 
-from node.store import office
+from node.store import aggregation, office, tables
 
+TABLES = (tables, office, aggregation)
+"""The modules that define tables, all in one metadata."""
 HEAD = "0004"
 
 
@@ -23,7 +25,7 @@ def upgrade(engine: Engine) -> None:
     with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
         config.attributes["connection"] = conn
         if known is None:
-            office.metadata.create_all(conn)
+            tables.metadata.create_all(conn)
             command.stamp(config, "head")
         else:
             command.upgrade(config, "head")

@@ -13,7 +13,7 @@ from node.context import Context
 from node.domain.refusals import Invalid
 from node.service import behind, finish, remark, work
 from node.service.aggregate import aggregate, figures, funnel
-from node.store import tables as t
+from node.store import aggregation as ag
 from schemas import aggregate as views
 from schemas import api
 from tests.nodes import do
@@ -209,9 +209,9 @@ def test_what_was_written_just_now_is_counted(lively: Tree):
 
 def test_a_deadline_that_passes_is_counted_although_nobody_looked(lively: Tree):
     with lively.province.engine.begin() as conn:
-        before = t.topic_rows.c.status == "active"
-        conn.execute(update(t.topic_rows).where(before).values(late_at=t.topic_rows.c.opened_at))
-    many = len(rows(lively.province, t.topic_rows, t.topic_rows.c.late_at.is_not(None)))
+        before = ag.topic_rows.c.status == "active"
+        conn.execute(update(ag.topic_rows).where(before).values(late_at=ag.topic_rows.c.opened_at))
+    many = len(rows(lively.province, ag.topic_rows, ag.topic_rows.c.late_at.is_not(None)))
     found = ask(lively.province, by="status")
     assert many > 0 and found.total.overdue >= many
 
@@ -226,12 +226,12 @@ def test_a_topic_known_from_a_summary_alone_has_a_number_and_no_title(lively: Tr
 def test_as_of_names_every_node_below_and_how_far_it_was_heard(lively: Tree):
     found = {item.node: item for item in ask(lively.province).as_of}
     assert list(found) == [PROVINCE, CITY, COUNTY, OTHER]
-    assert found[COUNTY].seq == len(rows(lively.county, t.summaries)) and found[COUNTY].at is not None
+    assert found[COUNTY].seq == len(rows(lively.county, ag.summaries)) and found[COUNTY].at is not None
 
 
 def test_a_missing_summary_is_a_difference(lively: Tree):
     with lively.province.engine.begin() as conn:
-        conn.execute(update(t.heard).where(t.heard.c.author == COUNTY).values(seq=t.heard.c.seq + 2))
+        conn.execute(update(ag.heard).where(ag.heard.c.author == COUNTY).values(seq=ag.heard.c.seq + 2))
     (missing,) = ask(lively.province).differences
     assert (missing.node, missing.field) == (COUNTY, "summaries")
 

@@ -12,6 +12,7 @@ from node.service.own_rows import own_rows
 from node.service.receive import retry_parked
 from node.service.summaries import tick
 from node.service.verify import verify
+from node.store import aggregation as ag
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
@@ -45,7 +46,7 @@ def summed(tree: Tree) -> None:
 
 
 def row(node: Context, topic: str) -> Any:
-    (found,) = rows(node, t.topic_rows, t.topic_rows.c.topic == topic)
+    (found,) = rows(node, ag.topic_rows, ag.topic_rows.c.topic == topic)
     return found
 
 
@@ -66,7 +67,7 @@ def lie(node: Context, to: str, *rows: Row) -> None:
 
 
 def told(node: Context) -> set[tuple[str, str, str | None, str | None]]:
-    return {(row.node, row.field, row.said, row.counted) for row in rows(node, t.row_differences)}
+    return {(row.node, row.field, row.said, row.counted) for row in rows(node, ag.row_differences)}
 
 
 def test_a_topic_of_a_county_is_a_row_at_the_root_that_takes_no_part_in_it(tree: Tree):
@@ -96,7 +97,7 @@ def test_a_topic_that_moves_is_counted_once_and_by_its_holder(tree: Tree):
     assert row(tree.province, topic).custodian == COUNTY
     accept(tree.city, topic)
     summed(tree)
-    (found,) = rows(tree.province, t.topic_rows)
+    (found,) = rows(tree.province, ag.topic_rows)
     assert (found.custodian, found.hops, found.tier_reached, found.status) == (CITY, 1, "city", "active")
     tree.check()
 
@@ -122,17 +123,17 @@ def test_a_rating_beside_the_chain_is_a_new_revision_of_the_row(tree: Tree):
 def test_nothing_is_sealed_again_when_nothing_changed(tree: Tree):
     topic = open_topic(tree.county)
     summed(tree)
-    before = len(rows(tree.county, t.summaries))
+    before = len(rows(tree.county, ag.summaries))
     do(tree.county, remark.remark, topic, api.RemarkForm(kind="comment", text="好"))
     summed(tree)
-    assert len(rows(tree.county, t.summaries)) == before
+    assert len(rows(tree.county, ag.summaries)) == before
 
 
 def test_many_rows_go_in_pages_within_the_limits(tree: Tree):
     topics = {open_topic(tree.county, f"第{n}件") for n in range(230)}
     summed(tree)
-    assert {found.topic for found in rows(tree.province, t.topic_rows)} == topics
-    assert 2 <= len(rows(tree.county, t.summaries)) <= 5
+    assert {found.topic for found in rows(tree.province, ag.topic_rows)} == topics
+    assert 2 <= len(rows(tree.county, ag.summaries)) <= 5
     tree.check()
 
 
@@ -169,7 +170,7 @@ def test_a_topic_its_keeper_never_heard_of_is_named_and_not_counted(tree: Tree):
     lie(tree.county, CITY, invented)
     summed(tree)
     assert told(tree.city) == {(COUNTY, "topic", "620102-2026-999999", None)}
-    assert rows(tree.city, t.topic_rows, t.topic_rows.c.topic == "ab" * 32) == []
+    assert rows(tree.city, ag.topic_rows, ag.topic_rows.c.topic == "ab" * 32) == []
 
 
 def test_a_head_that_no_chain_has_is_named(tree: Tree):
@@ -230,7 +231,7 @@ def test_of_two_rows_at_one_place_every_node_keeps_the_same(tree: Tree):
         lie(tree.county, CITY, first)
         lie(tree.county, CITY, second)
         tree.settle()
-        (kept,) = rows(tree.province, t.said_rows)
+        (kept,) = rows(tree.province, ag.said_rows)
     assert kept.leaf == max(_leaf(one), _leaf(two))
 
 
@@ -274,7 +275,7 @@ def test_rows_and_figures_are_made_again_from_what_is_stored(tree: Tree):
     for node in (tree.city, tree.province):
         before = _aggregation(node)
         with node.engine.begin() as conn:
-            for table in (t.rollups, t.topic_rows, t.said_rows, t.row_differences):
+            for table in (ag.rollups, ag.topic_rows, ag.said_rows, ag.row_differences):
                 conn.execute(delete(table))
         assert not verify(node).ok
         assert verify(node, rebuild=True).ok
@@ -285,18 +286,18 @@ def _aggregation(node: Context) -> dict[str, list[Any]]:
     moves = {"changed_at", "at", "heard_at"}
     return {
         table.name: sorted(repr({k: v for k, v in row._mapping.items() if k not in moves}) for row in rows(node, table))
-        for table in (t.summaries, t.said_rows, t.topic_rows, t.topic_row_areas, t.rollups, t.row_differences)
+        for table in (ag.summaries, ag.said_rows, ag.topic_rows, ag.topic_row_areas, ag.rollups, ag.row_differences)
     }
 
 
 @pytest.mark.parametrize(
     ("table", "change"),
     [
-        (t.topic_rows, {"status": "closed"}),
-        (t.topic_rows, {"participations": 5}),
-        (t.said_rows, {"leaf": "0" * 64}),
-        (t.rollups, {"count": 5}),
-        (t.summaries, {"seq": 5}),
+        (ag.topic_rows, {"status": "closed"}),
+        (ag.topic_rows, {"participations": 5}),
+        (ag.said_rows, {"leaf": "0" * 64}),
+        (ag.rollups, {"count": 5}),
+        (ag.summaries, {"seq": 5}),
     ],
     ids=["row", "row-figure", "said", "figure", "summary"],
 )

@@ -13,6 +13,7 @@ from node.service import behind, totals
 from node.service.aggregate import aggregate
 from node.service.commit import write
 from node.service.verify import verify
+from node.store import aggregation as ag
 from node.store import tables as t
 from schemas import aggregate as views
 from sync.chain import header
@@ -43,13 +44,13 @@ def month_over(tree: Tree, days: int = 40) -> None:
 
 def of(node: Context, author: str) -> Any:
     """The totals of the month the topics were opened in."""
-    wanted = (t.totals.c.author == author, t.totals.c.period == month_of(Clock().now()))
-    (found,) = rows(node, t.totals, *wanted)
+    wanted = (ag.totals.c.author == author, ag.totals.c.period == month_of(Clock().now()))
+    (found,) = rows(node, ag.totals, *wanted)
     return found
 
 
 def commitments(node: Context) -> list[tuple[str, str, str]]:
-    return sorted((row.author, row.period, row.root) for row in rows(node, t.totals))
+    return sorted((row.author, row.period, row.root) for row in rows(node, ag.totals))
 
 
 def test_totals_are_sealed_when_the_month_is_over_and_agree_above(tree: Tree):
@@ -59,18 +60,18 @@ def test_totals_are_sealed_when_the_month_is_over_and_agree_above(tree: Tree):
     tree.settle()
     accept(tree.city, topic)
     summed(tree)
-    assert rows(tree.county, t.totals) == []
+    assert rows(tree.county, ag.totals) == []
     month_over(tree)
     assert (of(tree.province, COUNTY).rows, of(tree.province, CITY).rows) == (2, 1)
     assert of(tree.province, COUNTY).figures["open"] == 2
-    assert rows(tree.province, t.totals, t.totals.c.due) == []
-    assert rows(tree.province, t.totals_differences) == rows(tree.city, t.totals_differences) == []
+    assert rows(tree.province, ag.totals, ag.totals.c.due) == []
+    assert rows(tree.province, ag.totals_differences) == rows(tree.city, ag.totals_differences) == []
     tree.check()
 
 
 def test_a_node_without_topics_says_so(tree: Tree):
     month_over(tree)
-    assert {row.author: row.rows for row in rows(tree.province, t.totals)} == {COUNTY: 0, OTHER: 0, CITY: 0}
+    assert {row.author: row.rows for row in rows(tree.province, ag.totals)} == {COUNTY: 0, OTHER: 0, CITY: 0}
 
 
 def test_totals_are_sealed_again_a_day_after_a_row_changed(tree: Tree):
@@ -80,11 +81,11 @@ def test_totals_are_sealed_again_a_day_after_a_row_changed(tree: Tree):
     before = of(tree.province, COUNTY)
     note(tree.county, topic)
     summed(tree)
-    assert rows(tree.province, t.totals, t.totals.c.due)[0].author == COUNTY
+    assert rows(tree.province, ag.totals, ag.totals.c.due)[0].author == COUNTY
     month_over(tree, 42)
     after = of(tree.province, COUNTY)
     assert after.seq > before.seq and after.root != before.root and after.first_at == before.first_at
-    assert rows(tree.province, t.totals_differences) == []
+    assert rows(tree.province, ag.totals_differences) == []
 
 
 def test_a_topic_that_moved_on_leaves_the_totals_of_its_last_holder(tree: Tree):
@@ -97,7 +98,7 @@ def test_a_topic_that_moved_on_leaves_the_totals_of_its_last_holder(tree: Tree):
     summed(tree)
     month_over(tree, 42)
     assert (of(tree.province, COUNTY).rows, of(tree.province, CITY).rows) == (0, 1)
-    assert rows(tree.province, t.totals_differences) == []
+    assert rows(tree.province, ag.totals_differences) == []
 
 
 def test_a_row_that_totals_count_otherwise_is_named(tree: Tree):
@@ -108,8 +109,8 @@ def test_a_row_that_totals_count_otherwise_is_named(tree: Tree):
     false = {"ab" * 32: "cd" * 32}
     _lie(tree, period, false)
     month_over(tree, 42)
-    found = {row.topic: (row.said, row.counted) for row in rows(tree.province, t.totals_differences)}
-    leaf = rows(tree.province, t.said_rows)[0].leaf
+    found = {row.topic: (row.said, row.counted) for row in rows(tree.province, ag.totals_differences)}
+    leaf = rows(tree.province, ag.said_rows)[0].leaf
     assert found == {"ab" * 32: ("cd" * 32, None), topic: (None, leaf)}
     (said,) = [item for item in aggregate(tree.province, views.FigureQuery()).differences if item.field[:4] == "rows"]
     assert (said.node, said.said, said.counted) == (COUNTY, 1, 1)
@@ -124,7 +125,7 @@ def test_a_commitment_to_other_rows_than_it_lists_is_named(tree: Tree):
     month_over(tree)
     _lie(tree, of(tree.county, COUNTY).period, {"ab" * 32: "cd" * 32}, root="ef" * 32)
     month_over(tree, 42)
-    (differs,) = rows(tree.province, t.totals_differences)
+    (differs,) = rows(tree.province, ag.totals_differences)
     assert (differs.said, differs.counted) == ("ef" * 32, None)
 
 
@@ -134,7 +135,7 @@ def test_totals_are_made_again_from_what_is_stored(tree: Tree):
     month_over(tree)
     before = commitments(tree.province)
     with tree.province.engine.begin() as conn:
-        conn.execute(update(t.totals).values(figures={}))
+        conn.execute(update(ag.totals).values(figures={}))
     assert not verify(tree.province).ok
     assert verify(tree.province, rebuild=True).ok
     assert commitments(tree.province) == before
