@@ -2,6 +2,8 @@
 played again: give the name as it was printed."""
 
 import argparse
+import atexit
+import random
 import shutil
 import sys
 import tempfile
@@ -10,8 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.fault import kills, plan, power, scene, strace
-from tests.fault.campaign import Tally, Trial, play
+from tests.fault import kills, line, namespaces, plan, power, scene, strace, weather
+from tests.fault.campaign import Told, Trial, play
+from tests.fault.lab import Lab
+from tests.fault.proxy import Fault
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     folder = Path(tempfile.mkdtemp(prefix="liandong-faults-", dir=args.folder))
     console.print(f"seed {args.seed}, in {folder}")
-    tally = play(args.part, PARTS[args.part][1](args, folder), args.jobs, console)
+    tally = play(args.part, PARTS[args.part][1](args, folder), 1 if args.part in ALONE else args.jobs, console)
     console.print(f"{args.part}: {tally}", highlight=False)
     if not tally.failed:
         shutil.rmtree(folder)
@@ -65,13 +69,47 @@ def _power(args: argparse.Namespace, folder: Path) -> list[Trial]:
     return power.trials(template, folder / "images", args.seed, args.count or 20_000)
 
 
+def _net(args: argparse.Namespace, folder: Path) -> list[Trial]:
+    namespaces.move_to_hub()
+    lab = Lab(folder / "lab")
+    lab.folder.mkdir()
+    lab.open()
+    atexit.register(lab.close)
+    if args.name:
+        seed, number = map(int, args.name.split(":"))
+        return [Trial(f"net {seed}:{number} {weather.name_of(number)}", weather.scenario, (lab, seed, number))]
+    numbers = range(60 if args.count is None else args.count)
+    if args.count and args.count < len(weather.TROUBLES):
+        numbers = random.Random(args.seed).sample(range(3 * len(weather.TROUBLES)), args.count)
+    return [
+        Trial(f"net {args.seed}:{number} {weather.name_of(number)}", weather.scenario, (lab, args.seed, number))
+        for number in numbers
+    ]
+
+
+def _line(args: argparse.Namespace, folder: Path) -> list[Trial]:
+    pair = line.Pair.open(folder)
+    atexit.register(pair.close)
+    chosen = [Fault.parse(args.name)] if args.name else line.faults(pair.sizes(), args.seed, args.count or 0)
+    last = Trial("line, at the end", _sound, (pair,))
+    return [*(Trial(f"line {fault}", line.trial, (pair, fault)) for fault in chosen), last]
+
+
+def _sound(pair: line.Pair) -> Told:
+    return Told(line.sound(pair))
+
+
 Part = tuple[Callable[[], str | None], Callable[[argparse.Namespace, Path], list[Trial]]]
-PARTS: dict[str, Part] = {"kills": (strace.missing, _kills), "power": (strace.missing, _power)}
+PARTS: dict[str, Part] = {
+    "kills": (strace.missing, _kills),
+    "power": (strace.missing, _power),
+    "net": (namespaces.missing, _net),
+    "line": (lambda: None, _line),
+}
 """Why it cannot be done here, and what is tried."""
+ALONE = ("net", "line")
+"""Played one after the other on the same nodes, whatever --jobs says."""
 
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-__all__ = ["Tally", "main"]
