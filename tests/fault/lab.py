@@ -69,10 +69,14 @@ def build(folder: Path) -> None:
 def serve_there(pipe: Connection, folder: Path, code: str, namespace: str) -> None:
     """A job: `liandong serve` on that machine, until killed."""
     enter(namespace)
-    log = os.open(folder / f"{code}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 2)
+    log_to(folder / f"{code}.log")
     settings = Settings(data=folder / code, disk_reserve_bytes=0)
     serve(settings, None, None, jobs=True, say=lambda said: pipe.send(("said", said)))
+
+
+def log_to(file: Path) -> None:
+    """What this process says on standard error goes there."""
+    os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from schemas.ids import Tier
 from tests.fault.campaign import Told
 from tests.fault.clerk import NAME, PASSWORD, Clerk, Unanswered
 from tests.fault.forks import Fork
-from tests.fault.lab import until
+from tests.fault.lab import log_to, until
 from tests.fault.proxy import DOWN, KINDS, UP, Fault, Proxy
 from tests.fault.scene import load_node, shut
 from tests.nodes import join, lane, settle
@@ -32,13 +32,14 @@ START_S = 60.0
 
 def serve_here(pipe: Connection, folder: Path, code: str, port: int, jobs: bool) -> None:
     """A job: `liandong serve` on loopback, until killed."""
+    log_to(folder / f"{code}.log")
     settings = Settings(data=folder / code, disk_reserve_bytes=0)
     serve(settings, "127.0.0.1", port, jobs, say=lambda said: pipe.send(("said", said)))
 
 
 @dataclass
 class Pair:
-    """A city and its county, which reaches it only through the proxy; neither runs jobs, so that nothing is said unasked."""
+    """A city and its county, which reaches it through the proxy alone. Without jobs: nothing is said unasked."""
 
     city: Clerk
     county: Clerk
@@ -60,6 +61,7 @@ class Pair:
             ends.callback(fork.process.kill)
             fork.go()
             clerks.append(Clerk("127.0.0.1", at, PATIENCE_S))
+            ends.callback(clerks[-1].hang_up)
             until(clerks[-1].sign_in, START_S, f"{code} does not start")
         proxy = Proxy(proxy_port, port)
         ends.callback(proxy.close)
@@ -91,9 +93,8 @@ class Pair:
     def news(self) -> None:
         """Something to say in both directions."""
         self.city.ask("POST", f"/api/v1/topics/{self.topic}/note", {"text": "市里记一笔"})
-        self.county.ask(
-            "POST", f"/api/v1/topics/{self.topic}/remark", {"kind": "comment", "text": f"阅{Clock().token(8)}"}
-        )
+        comment = {"kind": "comment", "text": f"阅{Clock().token(8)}"}
+        self.county.ask("POST", f"/api/v1/topics/{self.topic}/remark", comment)
 
     def sizes(self) -> dict[str, int]:
         """How many bytes an exchange of such news takes each way."""
@@ -106,15 +107,9 @@ class Pair:
 def faults(sizes: dict[str, int], seed: int, count: int) -> list[Fault]:
     """A flip and a truncation at every offset, both ways, and a hundred of each other kind; or `count` of all those."""
     chance = random.Random(seed)
-    every = [
-        Fault(kind, way, at, 1 << chance.randrange(8))
-        for kind in KINDS[:2]
-        for way in (UP, DOWN)
-        for at in range(sizes[way])
-    ]
-    others = [
-        Fault(kind, way, chance.randrange(sizes[way])) for kind in KINDS[2:] for way in (UP, DOWN) for _ in range(50)
-    ]
+    places = [(way, at) for way in (UP, DOWN) for at in range(sizes[way])]
+    every = [Fault(kind, way, at, 1 << chance.randrange(8)) for kind in KINDS[:2] for way, at in places]
+    others = [Fault(kind, *chance.choice(places)) for kind in KINDS[2:] for _ in range(100)]
     if not count:
         return every + others
     return chance.sample(every, count * 4 // 5) + chance.sample(others, count - count * 4 // 5)
