@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node import __version__
-from node.api import aggregate, audit, federation, health, imports, links, sessions, terms, topics, units, users
+from node.api import aggregate, audit, federation, health, imports, links, lives, sessions, terms, topics, units, users
 from node.api.contract import describe
 from node.api.gate import BodyLimit, Watch
 from node.api.metrics import Metrics
@@ -34,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     topics.router,
     links.router,
     aggregate.router,
+    lives.router,
     federation.router,
     sessions.router,
     imports.router,

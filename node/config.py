@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     """Largest JSON body of the operators' API."""
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
     """New work is refused when less than this is free."""
+    sign_after_contact: bool = False
+    """Sign nothing after a start until a neighbour was met: a restore that brought the guard back shows then, too."""
+    claim_ask_s: Annotated[int, Field(ge=0)] = 120
+    """How long an arbiter waits for what the others know of a topic before it claims it."""
     session_idle_s: Annotated[int, Field(ge=60)] = 8 * 3600
     session_absolute_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
     login_failures_max: Annotated[int, Field(ge=3)] = 10

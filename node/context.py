@@ -9,19 +9,21 @@ from sqlalchemy import Engine
 
 from node.clock import Clock
 from node.config import Settings
-from schemas.ids import Incarnation, NodeCode, Tier
+from schemas.ids import NodeCode, Tier
 from sync.keys import Signer
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this node is: its code and tier, its incarnation, its signing key and its bundle key (an age identity)."""
+    """Who this node is: its code and tier, its signing key and its bundle key (an age identity).
+
+    Which incarnation it lives in is no part of it: that stands in the database alone (node.service.life).
+    """
 
     code: NodeCode
     name: str
     tier: Tier
     url: str
-    inc: Incarnation
     signer: Signer
     box: str
 

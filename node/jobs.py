@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from node.context import Context
 from node.domain.errors import DomainError
 from node.domain.refusals import NodeRunning
-from node.service import exchange, summaries, totals, upkeep
+from node.service import exchange, guard, summaries, totals, upkeep
 from node.service.log import make_checkpoint
 from node.service.receive import retry_parked
 from node.store.engine import JOB_LOCK, is_sqlite
@@ -33,6 +33,8 @@ SUMMARY_TICK_S = 1
 CHECKPOINT_TICK_S = 2
 """A burst of work costs one signature, and settles a little later."""
 TOTALS_TICK_S = 60
+LIVES_TICK_S = 2
+EPOCH_TICK_S = 3600
 UPKEEP_TICK_S = 3600
 IDLE_POLL_S = 1.0
 """How often the push lane looks for work another process committed."""
@@ -60,6 +62,8 @@ class Jobs:
         self._tick(lambda: summaries.tick(self._ctx), SUMMARY_TICK_S)
         self._tick(lambda: make_checkpoint(self._ctx), CHECKPOINT_TICK_S)
         self._tick(lambda: totals.tick(self._ctx), TOTALS_TICK_S)
+        self._tick(lambda: upkeep.live_on(self._ctx), LIVES_TICK_S)
+        self._tick(lambda: guard.turn(self._ctx), EPOCH_TICK_S)
         self._tick(lambda: upkeep.prune(self._ctx), UPKEEP_TICK_S)
         self._scheduler.start()
         for name in ("push", "wait"):
@@ -122,10 +126,11 @@ class Jobs:
             exchange.call(self._ctx, lane, WAIT_S_MAX)
             return
         self._wake.clear()
-        if exchange.has_work(self._ctx, lane):
+        due = exchange.has_work(self._ctx, lane)
+        if not due and not self._wake.wait(IDLE_POLL_S):
+            due = exchange.is_comparing(self._ctx, lane.peer)
+        if due:
             exchange.call(self._ctx, lane)
-        else:
-            self._wake.wait(IDLE_POLL_S)
 
 
 def take_lock(ctx: Context) -> IO[str] | Connection:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from schemas.entry import AREAS_MAX, HEADCOUNT_MAX, SPLIT_PARTS_MAX, Mode, Outcome, Role, Step
-from schemas.ids import AreaCode, Digest, Incarnation, NodeCode, Term, Tier
+from schemas.ids import AreaCode, Digest, Incarnation, NodeCode, Term, Tier, TopicId
 from schemas.remark import PersonDeclineCode, PersonRemark, Rating
 from schemas.statement import Status as Status
 
@@ -80,6 +80,9 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_nea
 """An instant a person gives: RFC 3339 with any offset, kept in UTC."""
 
 
+CLAIM_TOPICS_MAX = 1000
+
+
 class Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -136,6 +139,33 @@ class ReasonForm(Form):
     """For return, reopen."""
 
     reason: ReasonText
+
+
+class ClaimForm(Form):
+    """Claim named topics, or all that a node holds; offer them on to `to`, or keep them here."""
+
+    topics: Annotated[list[TopicId], Field(min_length=1, max_length=CLAIM_TOPICS_MAX)] | None = None
+    node: NodeCode | None = None
+    to: NodeCode | None = None
+    reason: ReasonText
+
+
+class ApproveForm(Form):
+    pass
+
+
+class WaiveForm(Form):
+    """Heal without this neighbour, and why."""
+
+    peer: NodeCode
+    reason: ReasonText
+
+
+class DisposeForm(Form):
+    """What becomes of an orphan; setting it aside needs a reason."""
+
+    decision: Literal["adopt", "set_aside"]
+    reason: ReasonText | None = None
 
 
 class RecallForm(Form):
@@ -404,6 +434,55 @@ class LinkView(View):
     next_try_at: datetime | None
     held: list[HeldView]
     failures: int
+
+
+class OrphanView(EntryView):
+    """An entry that lost against a claim; `disposed` is null while nobody has decided what becomes of it."""
+
+    disposed: Literal["adopted", "set_aside"] | None
+
+
+class OrphanPage(View):
+    items: list[OrphanView]
+    next: str | None
+
+
+class ClaimView(View):
+    """A claim of two persons, and how far it has come; `detail` says what of it could not be done."""
+
+    id: str
+    node: NodeCode | None
+    topics: list[TopicId]
+    to: NodeCode | None
+    reason: str
+    asked_by: str
+    approved_by: str | None
+    state: Literal["needs_approval", "asking", "done", "refused"]
+    detail: str | None
+    at: datetime
+
+
+class ClaimPage(View):
+    items: list[ClaimView]
+    next: str | None
+
+
+class HealingPeerView(View):
+    code: NodeCode
+    name: str
+    relation: Literal["parent", "child"]
+    state: Literal["asked", "answered", "waived"]
+
+
+class HealingView(View):
+    """What a node that may not sign waits for; `mode` is `ready` and everything else empty at one that may."""
+
+    mode: Literal["ready", "healing"]
+    since: datetime | None
+    why: str | None
+    zh: str | None
+    en: str | None
+    peers: list[HealingPeerView]
 
 
 class ExchangeView(View):

@@ -169,6 +169,19 @@ class Claimed(Frozen):
     approved_by: Annotated[list[Label], Field(max_length=2)]
 
 
+class Adopted(Frozen):
+    """What an orphan says counts as said; it moves neither custody nor step (R8)."""
+
+    orphan: Digest
+
+
+class SetAside(Frozen):
+    """An orphan does not count, and why (R8)."""
+
+    orphan: Digest
+    reason: Reason
+
+
 BODIES: dict[str, type[Frozen]] = {
     "opened": Opened,
     "stepped": Stepped,
@@ -185,6 +198,8 @@ BODIES: dict[str, type[Frozen]] = {
     "accepted": Accepted,
     "resumed": Resumed,
     "claimed": Claimed,
+    "adopted": Adopted,
+    "set_aside": SetAside,
 }
 OPENERS = frozenset({"opened", "accepted", "resumed", "claimed"})
 """The kinds that open a term."""

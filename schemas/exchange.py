@@ -14,6 +14,8 @@ LINE_BYTES_MAX = 512 * 1024
 ITEMS_MAX = 5000
 LINES_MAX = 12000
 WAIT_S_MAX = 25
+LISTED_MAX = 256
+"""Identities that are listed one by one; more are compared by the digests of their parts."""
 ITEMS_DEFAULT = 200
 BYTES_DEFAULT = 1024 * 1024
 PROOF_HASHES_MAX = 63
@@ -29,6 +31,7 @@ Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Disposition = Literal["applied", "duplicate", "deferred", "held", "refused"]
 LogName = Annotated[str, StringConstraints(pattern=r"^liandong/[0-9]{6}/[1-9][0-9]{0,15}\.[0-9a-f]{32}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{0,39}$")]
+Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
 
 
 class Ack(Frozen):
@@ -120,6 +123,37 @@ class HeardLine(Frozen):
 
     inc: Incarnation
     upto: Count
+
+
+class Heal(Frozen):
+    """The sender has no live incarnation: the nonce of this restore, the highest number it knows of itself, and whether
+    every neighbour has answered or was waived (SPEC 14.4)."""
+
+    nonce: Nonce
+    number: Count
+    ready: bool
+
+
+class Knows(Frozen):
+    """The answer to `heal`: the highest number of an incarnation of the asker that is known here."""
+
+    nonce: Nonce
+    number: Count
+
+
+class Have(Frozen):
+    """How many identities of the sender's set begin with `prefix`, and the SHA-256 over them (SPEC 14.3)."""
+
+    prefix: Prefix
+    count: Count
+    digest: Digest
+
+
+class Ids(Frozen):
+    """All identities of the sender's set that begin with `prefix`."""
+
+    prefix: Prefix
+    ids: Annotated[list[Digest], Field(max_length=LISTED_MAX)]
 
 
 class JoinRequest(Frozen):

@@ -17,6 +17,7 @@ Name = Literal[
     "already-decided",
     "step-order",
     "children-open",
+    "orphans-open",
     "close-at-origin",
     "healing",
     "not-witnessed",

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from schemas.ids import Count, Incarnation, NodeCode, Tier
-from schemas.statement import Frozen
+from schemas.ids import Count, Digest, Incarnation, KeyId, NodeCode, Tier
+from schemas.statement import Frozen, Reason
 
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 """32 bytes, base64url without padding."""
@@ -47,4 +47,44 @@ class Published(Frozen):
     version: Count
 
 
-BODIES: dict[str, type[Frozen]] = {"anchored": Anchored, "enrolled": Enrolled, "published": Published}
+class StreamEnd(Frozen):
+    """How far the author had the stream of an incarnation that is over."""
+
+    inc: Incarnation
+    seq: Count
+    hash: Digest
+
+
+class LogEnd(Frozen):
+    """The last checkpoint of a log that the author cosigned."""
+
+    size: Count
+    root: Digest
+
+
+class Granted(Frozen):
+    """The parent grants its child, or the root itself, another incarnation, for the nonce of one restore (R10, R13)."""
+
+    node: NodeCode
+    inc: Incarnation
+    key: KeyId
+    closed: StreamEnd | None
+    log: LogEnd | None
+
+
+class Rotated(Frozen):
+    """The parent names another key of its child; `revoked`: the old one is in other hands (R19)."""
+
+    node: Card
+    revoked: bool
+    closed: StreamEnd | None
+    reason: Reason
+
+
+BODIES: dict[str, type[Frozen]] = {
+    "anchored": Anchored,
+    "enrolled": Enrolled,
+    "published": Published,
+    "granted": Granted,
+    "rotated": Rotated,
+}

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from schemas.ids import Count, Digest, Nonce, Term
 from schemas.statement import Frozen, Text
 
 PersonDeclineCode = Literal["not_our_area", "not_our_power", "duplicate", "incomplete", "already_decided"]
@@ -38,6 +39,21 @@ class Rated(Frozen):
     text: Text
 
 
+class Asked(Frozen):
+    """An arbiter that is about to claim asks every participant for the best head it knows (R7)."""
+
+    claim: Nonce
+
+
+class Told(Frozen):
+    """The answer to `asked`, by the machine: where the chain stands here."""
+
+    claim: Nonce
+    head: Digest
+    seq: Count
+    term: Term
+
+
 BODIES: dict[str, type[Frozen]] = {
     "declined": Declined,
     "recalled": Recalled,
@@ -46,5 +62,7 @@ BODIES: dict[str, type[Frozen]] = {
     "cosign": Said,
     "rate": Rated,
     "read": Said,
+    "asked": Asked,
+    "told": Told,
 }
 DECISIONS = frozenset({"declined"})

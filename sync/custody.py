@@ -42,7 +42,8 @@ class ChildState:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The custody state after entry `head`. `inc` is the term opener's; the stack's last is the custodian."""
+    """The custody state after entry `head`. `inc` is the term opener's; the stack's last is the custodian, its first
+    the topic's home: the origin, or who took its place after a claim."""
 
     topic: Digest
     origin: NodeCode
@@ -64,6 +65,16 @@ class Chain:
     @property
     def custodian(self) -> NodeCode:
         return self.stack[-1]
+
+    @property
+    def rank(self) -> tuple[Term, int]:
+        """What orders the ends of branches: the highest is the end of the chain (SPEC 14.6)."""
+        return self.term, self.seq
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the custodian is the one that gives the feedback and closes."""
+        return len(self.stack) == 1
 
     @property
     def below(self) -> NodeCode | None:
@@ -186,6 +197,34 @@ def _check_alive(entry: Entry[Any], roster: Roster) -> None:
         raise Deferred("unknown-key", f"{entry.author} {entry.inc.number}")
 
 
+def dead(roster: Roster, node: NodeCode, inc: Incarnation) -> bool:
+    """Whether this incarnation of the node is over: a later one was granted."""
+    member = roster.get(node)
+    return member is not None and member.inc != inc
+
+
+def lowest_arbiter_above(chain: Chain, node: NodeCode, roster: Roster) -> NodeCode | None:
+    """The first of the node's ancestors that is an arbiter of the topic; the node itself where no other is (R11)."""
+    above = next((code for code in roster.ancestors(node) if code in chain.arbiters), None)
+    return above or (node if node in chain.arbiters else None)
+
+
+def needs_claim_by(chain: Chain, declined: bool, roster: Roster) -> NodeCode | None:
+    """Who has to claim the topic because an incarnation is over (SPEC 14.5); None where nobody has to.
+
+    `declined`: the open offer was declined by the node it was made to. An offer to a live incarnation is left to it.
+    """
+    holder, offer = chain.custodian, chain.offer
+    lost_offer = offer is not None and dead(roster, offer.to, offer.to_inc)
+    if dead(roster, holder, chain.inc):
+        if offer is not None and not declined and not lost_offer:
+            return None
+        return lowest_arbiter_above(chain, holder, roster)
+    if not lost_offer:
+        return None
+    return holder if holder in chain.arbiters else lowest_arbiter_above(chain, holder, roster)
+
+
 def _check_position(chain: Chain, entry: Entry[Any]) -> None:
     if entry.kind == "opened" or entry.topic != chain.topic:
         raise Held("wrong-position", entry.kind)
@@ -262,8 +301,7 @@ def _claim(chain: Chain, entry: Entry[Any], roster: Roster) -> Chain:
 def _offered_to_the_dead(chain: Chain, entry: Entry[Any], roster: Roster) -> bool:
     if chain.offer is None or chain.custodian != entry.author:
         return False
-    member = roster.get(chain.offer.to)
-    return member is not None and member.inc != chain.offer.to_inc
+    return dead(roster, chain.offer.to, chain.offer.to_inc)
 
 
 def _work(chain: Chain, entry: Entry[Any], id: Digest, roster: Roster) -> Chain:
@@ -285,7 +323,7 @@ def _work(chain: Chain, entry: Entry[Any], id: Digest, roster: Roster) -> Chain:
     if isinstance(body, entries.Closed):
         return _close(chain, body)
     if isinstance(body, entries.Reopened):
-        if not chain.closed or chain.custodian != chain.origin:
+        if not chain.closed or not chain.at_home:
             raise Held("not-closed" if not chain.closed else "close-at-origin", chain.custodian)
         return replace(chain, closed=False, resulted=False)
     return chain
@@ -314,8 +352,8 @@ def _settle(chain: Chain, child: entries.Child, state: str) -> tuple[ChildState,
 
 
 def _close(chain: Chain, body: entries.Closed) -> Chain:
-    if chain.custodian != chain.origin:
-        raise Held("close-at-origin", chain.origin)
+    if not chain.at_home:
+        raise Held("close-at-origin", chain.stack[0])
     if not chain.resulted:
         raise Held("no-result", chain.topic)
     if any(child.state == "open" for child in chain.children):

@@ -6,7 +6,7 @@ nothing; inside a good one every line stands or falls alone.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -20,12 +20,16 @@ from schemas.exchange import (
     Chunk,
     CosignatureLine,
     DocumentHeader,
+    Have,
+    Heal,
     HeardLine,
+    Ids,
+    Knows,
     Pull,
     SettledLine,
     Verdict,
 )
-from schemas.ids import Digest
+from schemas.ids import Digest, KeyId
 from schemas.statement import STATEMENT_BYTES_MAX
 from sync.errors import BadDocument, Refused, SyncError
 from sync.keys import Keyring, Signer, unb64
@@ -40,7 +44,13 @@ _LOOSE: dict[str, type[BaseModel]] = {
     "cosignature": CosignatureLine,
     "settled": SettledLine,
     "heard": HeardLine,
+    "heal": Heal,
+    "knows": Knows,
+    "have": Have,
+    "ids": Ids,
 }
+_LOG = (CheckpointLine, CosignatureLine, SettledLine, HeardLine)
+_OLD = b'{"old":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +65,18 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Old:
+    """A statement outside any stream, as it is stored; one loose line (SPEC 14.3)."""
+
+    raw: bytes
+
+
+Loose = BaseModel | Old
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """A document whose seal verified."""
+    """A document whose seal verified, under the key `kid`. Of `heal` and `knows` the last counts."""
 
     header: DocumentHeader
     items: tuple[Item, ...]
@@ -65,18 +85,24 @@ class Document:
     pulls: tuple[Pull, ...] = ()
     log: tuple[BaseModel, ...] = ()
     """What is said of logs (SPEC 15): lines of the other four kinds, in their order."""
+    kid: KeyId = ""
+    heal: Heal | None = None
+    knows: Knows | None = None
+    haves: tuple[Have, ...] = ()
+    lists: tuple[Ids, ...] = ()
+    olds: tuple[Item, ...] = ()
 
 
 def compose(
     header: Mapping[str, Any],
     statements: Iterable[bytes],
-    loose: Sequence[BaseModel],
+    loose: Sequence[Loose],
     shared: Mapping[str, Any],
     signer: Signer,
 ) -> bytes:
     """The bytes of a document. `shared` is what every statement says of itself (sync.chain.header)."""
     lines = [dumps(header), *statements]
-    lines += [dumps({_name_of(line): line.model_dump(mode="json")}) for line in loose]
+    lines += [_loose_bytes(line) for line in loose]
     body = b"\n".join(lines) + b"\n"
     payload = {
         **shared,
@@ -94,7 +120,8 @@ def read(raw: bytes, keyring: Keyring) -> Document:
         raise BadDocument("too-large", f"{len(raw)} bytes")
     body, last = _cut_seal(raw)
     try:
-        found = open_seal(_sealed(last), keyring)
+        sealed = _sealed(last)
+        found = open_seal(sealed, keyring)
         if found.digest != hashlib.sha256(body).hexdigest():
             raise BadDocument("bad-seal", "digest")
         first, *rest = body[:-1].split(b"\n")
@@ -106,7 +133,7 @@ def read(raw: bytes, keyring: Keyring) -> Document:
     said = (found.author, found.inc, found.to, found.session, found.nonce)
     if said != (header.from_, header.inc, header.to, header.session, header.nonce):
         raise BadDocument("bad-seal", "header and seal differ")
-    return _read_lines(header, rest)
+    return replace(_read_lines(header, rest), kid=sealed.kid)
 
 
 def _cut_seal(raw: bytes) -> tuple[bytes, bytes]:
@@ -137,7 +164,9 @@ def _header(line: bytes) -> DocumentHeader:
 
 def _read_lines(header: DocumentHeader, lines: Sequence[bytes]) -> Document:
     items: list[Item] = []
-    loose: dict[type[BaseModel], list[Any]] = {Chunk: [], Verdict: [], Pull: [], BaseModel: []}
+    loose: dict[type[BaseModel], list[Any]] = {model: [] for model in _LOOSE.values() if model not in _LOG}
+    loose[BaseModel] = []
+    olds: list[Item] = []
     unsequenced = False
     for line in lines:
         outer = _line(line)
@@ -147,11 +176,25 @@ def _read_lines(header: DocumentHeader, lines: Sequence[bytes]) -> Document:
             items.append(_item(outer, line))
             continue
         unsequenced = True
-        _loose_line(outer, loose)
+        if set(outer) == {"old"}:
+            olds.append(_old(outer["old"], line))
+        else:
+            _loose_line(outer, loose)
     if len(items) > ITEMS_MAX:
         raise BadDocument("too-large", f"{len(items)} statements")
-    said = [tuple(loose[kind]) for kind in (Chunk, Verdict, Pull, BaseModel)]
-    return Document(header, tuple(items), *said)
+    return Document(
+        header,
+        tuple(items),
+        tuple(loose[Chunk]),
+        tuple(loose[Verdict]),
+        tuple(loose[Pull]),
+        log=tuple(loose[BaseModel]),
+        heal=loose[Heal][-1] if loose[Heal] else None,
+        knows=loose[Knows][-1] if loose[Knows] else None,
+        haves=tuple(loose[Have]),
+        lists=tuple(loose[Ids]),
+        olds=tuple(olds),
+    )
 
 
 def _line(line: bytes) -> dict[str, Any]:
@@ -169,6 +212,13 @@ def _item(outer: dict[str, Any], line: bytes) -> Item:
     except Refused as error:
         return Item(_claimed_identity(outer, line), line, None, error)
     return Item(signed.id, line, signed)
+
+
+def _old(value: object, line: bytes) -> Item:
+    """The statement in an `old` line; its bytes are those between the braces where nothing else stands there."""
+    if not isinstance(value, dict):
+        raise BadDocument("malformed", "old")
+    return _item(value, line[len(_OLD) : -1] if line.startswith(_OLD) else dumps(value))
 
 
 def _claimed_identity(outer: dict[str, Any], line: bytes) -> Digest:
@@ -192,6 +242,12 @@ def _loose_line(outer: dict[str, Any], loose: dict[type[BaseModel], list[Any]]) 
         loose[kind].append(model.model_validate_json(dumps(value)))
     except ValidationError:
         raise BadDocument("malformed", name) from None
+
+
+def _loose_bytes(line: Loose) -> bytes:
+    if isinstance(line, Old):
+        return _OLD + line.raw + b"}"
+    return dumps({_name_of(line): line.model_dump(mode="json")})
 
 
 def _name_of(line: BaseModel) -> str:

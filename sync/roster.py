@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from schemas.ids import Digest, Incarnation, KeyId, NodeCode, Tier
-from schemas.registry import Anchored, Card, Enrolled, Published
+from schemas.registry import Anchored, Card, Enrolled, Granted, Published, Rotated
 from schemas.statement import RegistryEntry
 from sync.errors import BadKey, Deferred, Held, Refused
 from sync.keys import Key, Keyring, check_public_key, load_key, unb64
@@ -18,21 +18,42 @@ from sync.sealing import Statement
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A node as its parent enrolled it. `entry` is the registry statement that says so."""
+    """A node as its parent enrolled it. `entry` is the registry statement that says so.
+
+    `lives` are its incarnations with the key each signs with, in order; `keys` all it ever had, the present one last.
+    """
 
     card: Card
     parent: NodeCode | None
-    incs: tuple[Incarnation, ...]
-    key: Key
+    lives: tuple[tuple[Incarnation, KeyId], ...]
+    keys: tuple[Key, ...]
     entry: Digest
+    revoked: frozenset[KeyId] = frozenset()
 
     @property
     def tier(self) -> Tier:
         return self.card.tier
 
     @property
+    def incs(self) -> tuple[Incarnation, ...]:
+        return tuple(inc for inc, _ in self.lives)
+
+    @property
     def inc(self) -> Incarnation:
-        return self.incs[-1]
+        """The live one, as far as anybody knows: the highest that was granted."""
+        return self.lives[-1][0]
+
+    @property
+    def key(self) -> Key:
+        return self.keys[-1]
+
+    def kid_of(self, inc: Incarnation) -> KeyId | None:
+        """The key this incarnation signs with; None where it was never granted."""
+        return dict(self.lives).get(inc)
+
+    def granted(self, inc: Incarnation, kid: KeyId) -> "Member":
+        """With one more incarnation, wherever it belongs in the order: grants may come from two lives of the parent."""
+        return replace(self, lives=tuple(sorted({*self.lives, (inc, kid)})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,8 @@ class RegistryHead:
 
 
 RegistryKey = tuple[NodeCode, Incarnation]
+SECOND = 2
+"""The lowest number of an incarnation that is granted after the first, which enrolment gives."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +77,7 @@ class Roster:
 
     @cached_property
     def keyring(self) -> Keyring:
-        return Keyring({member.key.kid: member.key for member in self.members.values()})
+        return Keyring({key.kid: key for member in self.members.values() for key in member.keys})
 
     def key(self, kid: KeyId) -> Key | None:
         return self.keyring.get(kid)
@@ -112,13 +135,30 @@ def enrol(roster: Roster, statement: Statement) -> Roster:
     heads = {**roster.heads, (entry.author, entry.inc): RegistryHead(entry.seq, statement.id)}
     if isinstance(entry.body, Anchored):
         return replace(_anchor(roster, entry, entry.body, statement.id), heads=heads)
-    author = roster.members.get(entry.author)
-    if author is None or entry.inc not in author.incs:
-        raise Deferred("unknown-key", f"{entry.author} {entry.inc.number}")
-    if isinstance(entry.body, Enrolled):
-        return replace(_add_child(roster, entry.author, entry.body, statement.id), heads=heads)
-    assert isinstance(entry.body, Published)  # noqa: S101 - BODIES holds these three
-    return replace(roster, heads=heads)
+    if not _grants_itself(roster, entry):
+        author = roster.members.get(entry.author)
+        if author is None or entry.inc not in author.incs:
+            raise Deferred("unknown-key", f"{entry.author} {entry.inc.number}")
+    if isinstance(entry.body, Published):
+        return replace(roster, heads=heads)
+    return replace(_evolve(roster, entry, statement.id), heads=heads)
+
+
+def _evolve(roster: Roster, entry: RegistryEntry[object], id: Digest) -> Roster:
+    body = entry.body
+    if isinstance(body, Enrolled):
+        return _add_child(roster, entry.author, body, id)
+    if isinstance(body, Granted):
+        return _grant(roster, entry.author, body)
+    assert isinstance(body, Rotated)  # noqa: S101 - BODIES holds no other
+    return _rotate(roster, entry.author, body)
+
+
+def _grants_itself(roster: Roster, entry: RegistryEntry[object]) -> bool:
+    """The root's first words in a new incarnation are the grant of it: nobody above could have given it."""
+    body = entry.body
+    itself = isinstance(body, Granted) and (body.node, body.inc) == (entry.author, entry.inc)
+    return itself and entry.author == roster.anchor and entry.seq == 0
 
 
 def anchored_key(body: Anchored) -> Keyring:
@@ -155,6 +195,37 @@ def _add_child(roster: Roster, parent: NodeCode, body: Enrolled, id: Digest) -> 
     return replace(roster, members=_member(roster, body.node, parent, body.inc, id))
 
 
+def _grant(roster: Roster, author: NodeCode, body: Granted) -> Roster:
+    member = _own_child(roster, author, body.node)
+    if body.inc.number < SECOND or not body.inc.nonce:
+        raise Held("wrong-incarnation", body.node)
+    if body.key not in {key.kid for key in member.keys}:
+        raise Deferred("unknown-key", f"{body.node} {body.key}")
+    if body.inc in member.incs:
+        return roster
+    return replace(roster, members={**roster.members, body.node: member.granted(body.inc, body.key)})
+
+
+def _rotate(roster: Roster, author: NodeCode, body: Rotated) -> Roster:
+    card = body.node
+    member = _own_child(roster, author, card.code)
+    if card.tier is not member.tier:
+        raise Held("wrong-tier", card.code)
+    revoked = member.revoked | ({member.key.kid} if body.revoked else set())
+    renewed = replace(member, card=card, keys=(*member.keys, _new_key(roster, card)), revoked=revoked)
+    return replace(roster, members={**roster.members, card.code: renewed})
+
+
+def _own_child(roster: Roster, author: NodeCode, code: NodeCode) -> Member:
+    """The node that `author` may speak of: its child, or the root itself."""
+    member = roster.members.get(code)
+    if member is None:
+        raise Deferred("unknown-key", code)
+    if author != (member.parent or roster.anchor):
+        raise Held("not-the-parent", code)
+    return member
+
+
 def _check_first(inc: Incarnation, code: NodeCode) -> None:
     if inc.number != 1 or not inc.nonce:
         raise Held("wrong-incarnation", code)
@@ -163,12 +234,18 @@ def _check_first(inc: Incarnation, code: NodeCode) -> None:
 def _member(
     roster: Roster, card: Card, parent: NodeCode | None, inc: Incarnation, id: Digest
 ) -> dict[NodeCode, Member]:
+    key = _new_key(roster, card)
+    return {**roster.members, card.code: Member(card, parent, ((inc, key.kid),), (key,), id)}
+
+
+def _new_key(roster: Roster, card: Card) -> Key:
+    """The card's key, fit and free. Raises BadKey, Held."""
     try:
         raw = unb64(card.key)
     except Refused:
         raise BadKey("bad-key", "not base64url") from None
     check_public_key(raw)
     key = load_key(card.code, raw)
-    if any(other.key.kid == key.kid for other in roster.members.values()):
+    if roster.key(key.kid) is not None:
         raise Held("key-taken", card.code)
-    return {**roster.members, card.code: Member(card, parent, (inc,), key, id)}
+    return key

@@ -92,6 +92,7 @@ class Statement:
     payload: Any
     known: bool = True
     embedded: "Statement | None" = None
+    kid: KeyId = ""
 
 
 def identity(payload: bytes) -> Digest:
@@ -117,7 +118,7 @@ def author(payload: Mapping[str, Any], typ: str, signer: Signer, node: NodeCode)
     embedded = None
     if isinstance(read, Entry) and isinstance(read.body, entries.Resumed):
         embedded = _embedded(read.body, None)
-    return Statement(identity(data), raw, typ, node, read, True, embedded)
+    return Statement(identity(data), raw, typ, node, read, True, embedded, signer.kid)
 
 
 def parse(raw: bytes) -> Signed:
@@ -180,7 +181,7 @@ def open_statement(signed: Signed, keyring: Keyring) -> Statement:
     if read.author != node:
         raise Held("forged-author", f"{read.author} signed by {node}")
     embedded = _embedded(read.body, keyring) if isinstance(read.body, entries.Resumed) else None
-    return Statement(signed.id, signed.raw, signed.typ, node, read, shape != _UNKNOWN, embedded)
+    return Statement(signed.id, signed.raw, signed.typ, node, read, shape != _UNKNOWN, embedded, signed.kid)
 
 
 def open_many(

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from node.context import Context
 from node.domain.refusals import StaleCheckpoint
-from node.service.exchange import CHALLENGED, has_news, reply_to
+from node.service.exchange import CHALLENGED, has_news, is_comparing, reply_to
 from node.service.joining import enrol_child
 from node.service.log import checkpoint_text, tile_bytes
 from node.service.receive import Received, receive_request
@@ -25,6 +25,8 @@ NOTE = "text/plain; charset=utf-8"
 SIZE = "text/x.tlog.size"
 TILE = "application/octet-stream"
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
+COMPARE_S = 1.0
+"""How long a reply is held at most while this node wants to compare with the caller."""
 POLL_S = 2.0
 """How often a held reply looks for news that another process committed; this one's wake it at once."""
 
@@ -100,7 +102,10 @@ async def witness_checkpoint(request: Request) -> Response:
 
 async def _wait_for_news(ctx: Context, received: Received, request: Request) -> None:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + received.document.header.budget.wait_s
+    patience_s: float = received.document.header.budget.wait_s
+    if await run_in_threadpool(is_comparing, ctx, received.peer):
+        patience_s = min(patience_s, COMPARE_S)
+    deadline = loop.time() + patience_s
     news = asyncio.Event()
     listener = _waker(loop, news, received.peer)
     ctx.signal.listen(listener)

@@ -54,6 +54,7 @@ TABLE: dict[type[Exception], Kind] = {
     refusals.AlreadyDecided: Kind(409, "already-decided", "已经答复过 / The offer has been answered"),
     refusals.StepOrder: Kind(409, "step-order", "六步须依次进行 / The six steps follow one another"),
     refusals.ChildrenOpen: Kind(409, "children-open", "分办议题尚未办结 / Split-off topics are still open"),
+    refusals.OrphansOpen: Kind(409, "orphans-open", "尚有未处置的孤立条目 / Orphaned entries are not disposed of"),
     refusals.CloseAtOrigin: Kind(409, "close-at-origin", "须由发起节点办结 / Only the node of origin closes"),
     refusals.Healing: Kind(409, "healing", "节点恢复中，只能查看 / The node is read-only while it heals"),
     refusals.NotTheParent: Kind(422, "not-the-parent", "只能逐级上交 / A topic goes up to the direct parent only"),

@@ -103,20 +103,18 @@ def add_user(
     from node.service import users
 
     ctx = node(data, database)
-    password = _password(password_stdin)
+    password = ask_password(password_stdin)
     user = users.add_user(ctx, name, password, [item.value for item in role])
     say(f"已新增账号 / Added: {user.name} ({', '.join(user.roles)})")
 
 
 @user_app.command("password")
-def change_password(
-    name: Name, password_stdin: FromStdin = False, data: Data = None, database: Database = None
-) -> None:
+def changepassword(name: Name, password_stdin: FromStdin = False, data: Data = None, database: Database = None) -> None:
     """重设密码，已登录的须重新登录。Set a new password; ends the account's sessions."""
     from node.service import users
 
     ctx = node(data, database)
-    users.change_password(ctx, name, _password(password_stdin))
+    users.change_password(ctx, name, ask_password(password_stdin))
     say(f"已重设密码 / Password set: {name}")
 
 
@@ -209,9 +207,13 @@ def doctor(json: Json = False, data: Data = None, database: Database = None) -> 
     raise typer.Exit(1 if bad else 0)
 
 
-def _password(from_stdin: bool) -> str:
+def ask_password(from_stdin: bool, again: bool = True) -> str:
+    """A password from standard input or the keyboard; `again`: a new one, typed twice."""
     if from_stdin:
         return typer.get_text_stream("stdin").readline().rstrip("\r\n")
-    note("密码至少 8 个字符 / At least 8 characters.")
-    given: str = typer.prompt("密码 / Password", hide_input=True, confirmation_prompt="再输一次 / Again")
+    if again:
+        note("密码至少 8 个字符 / At least 8 characters.")
+    given: str = typer.prompt(
+        "密码 / Password", hide_input=True, confirmation_prompt="再输一次 / Again" if again else False
+    )
     return given

@@ -3,8 +3,8 @@
 Stopping: the signal lets held requests end and the jobs finish the call they are in, both at once, so that a node is
 down within about two seconds. Nothing depends on that: a node killed at any moment goes on from its last commit.
 
-A node that has not joined the tree yet is served read-only; when it joins, by `liandong join` beside, the process
-takes up its new identity by itself.
+A node that has not joined the tree yet, or is healing, is served read-only. Which incarnation it lives in stands in the
+database, so nothing has to be restarted when that changes.
 """
 
 import logging
@@ -14,7 +14,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from types import FrameType
 from urllib.parse import urlsplit
 
@@ -27,27 +26,15 @@ from node.config import Settings
 from node.context import Context
 from node.domain.refusals import NodeRunning
 from node.jobs import Jobs, take_lock
-from node.service.identity import load, read_identity
+from node.service import healing
+from node.service.identity import load
 
 STOP_S = 2
 """How long running requests may take to end."""
 KEEP_ALIVE_S = 75
 BACKLOG = 512
-JOIN_POLL_S = 1.0
 
 Say = Callable[[str], None]
-
-
-@dataclass
-class _Process:
-    """What of a serving process outlives one taking-up of its identity."""
-
-    sock: socket.socket
-    settings: Settings
-    with_jobs: bool
-    say: Say
-    ended: threading.Event = field(default_factory=threading.Event)
-    """Set by a signal: end for good."""
 
 
 class _Server(uvicorn.Server):
@@ -67,16 +54,10 @@ def serve(settings: Settings, host: str | None, port: int | None, jobs: bool, sa
     """Serve the node of `settings` until a signal. Raises NoNode, NodeRunning, OSError."""
     set_up_logging()
     ctx = _start(settings, jobs)
-    address = _address(ctx.identity.url, host, port)
-    process = _Process(_listen(*address), settings, jobs, say)
-    say(_greeting(ctx, process.sock, jobs))
-    while True:
-        _serve_identity(process, ctx)
-        ctx.engine.dispose()
-        if process.ended.is_set():
-            return
-        ctx = load(settings, Clock())
-        say(f"{ctx.identity.code} 已入网 / has joined the tree")
+    sock = _listen(*_address(ctx.identity.url, host, port))
+    say(_greeting(ctx, sock, jobs))
+    _serve(ctx, sock, jobs)
+    ctx.engine.dispose()
 
 
 def work(settings: Settings, say: Say) -> None:
@@ -87,12 +68,11 @@ def work(settings: Settings, say: Say) -> None:
         signal.signal(number, lambda *_: ended.set())
     ctx = _start(settings, True)
     say(f"{ctx.identity.code} {ctx.identity.name}：后台任务 / jobs, pid {os.getpid()}")
-    while not ended.is_set():
-        jobs = Jobs(ctx)
-        jobs.start()
-        _wait_for_change(ctx, ended)
-        jobs.stop()
-        ctx = load(settings, Clock())
+    jobs = Jobs(ctx)
+    jobs.start()
+    ended.wait()
+    jobs.stop()
+    ctx.engine.dispose()
 
 
 def _start(settings: Settings, jobs: bool) -> Context:
@@ -106,9 +86,8 @@ def _start(settings: Settings, jobs: bool) -> Context:
     return fresh
 
 
-def _serve_identity(process: _Process, ctx: Context) -> None:
-    """Serve one identity of the node: until a signal, or until the node has joined."""
-    jobs = Jobs(ctx) if process.with_jobs else None
+def _serve(ctx: Context, sock: socket.socket, with_jobs: bool) -> None:
+    jobs = Jobs(ctx) if with_jobs else None
     stopper = threading.Thread(target=jobs.stop, name="stop-jobs", daemon=True) if jobs else None
 
     @asynccontextmanager
@@ -127,10 +106,6 @@ def _serve_identity(process: _Process, ctx: Context) -> None:
         if stopper:
             _begin(stopper)
 
-    def on_signal() -> None:
-        process.ended.set()
-        stop()
-
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -140,30 +115,15 @@ def _serve_identity(process: _Process, ctx: Context) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         backlog=BACKLOG,
     )
-    server = _Server(config, on_signal)
-    if ctx.identity.inc.number == 0:
-        threading.Thread(target=_end_when_joined, args=(ctx, server, stop, process.ended), daemon=True).start()
-    server.run(sockets=[process.sock.dup()])
+    server = _Server(config, stop)
+    server.run(sockets=[sock])
     if not server.started:
-        raise NodeRunning(str(process.settings.data))
+        raise NodeRunning(str(ctx.settings.data))
 
 
 def _begin(thread: threading.Thread) -> None:
     if thread.ident is None:
         thread.start()
-
-
-def _end_when_joined(ctx: Context, server: uvicorn.Server, stop: Callable[[], None], ended: threading.Event) -> None:
-    _wait_for_change(ctx, ended)
-    stop()
-    server.should_exit = True
-
-
-def _wait_for_change(ctx: Context, ended: threading.Event) -> None:
-    """Until `ended`, or until this node, not enrolled so far, has joined."""
-    while not ended.wait(JOIN_POLL_S if ctx.identity.inc.number == 0 else None):
-        if read_identity(ctx.engine, ctx.settings.data).inc != ctx.identity.inc:
-            return
 
 
 def _address(url: str, host: str | None, port: int | None) -> tuple[str, int]:
@@ -190,6 +150,7 @@ def _greeting(ctx: Context, sock: socket.socket, jobs: bool) -> str:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     host, port = sock.getsockname()[:2]
     kind = "" if jobs else "（不含后台任务 / without jobs）"
-    state = "" if ctx.identity.inc.number else "；尚未入网，只能查看 / not joined yet, read-only: liandong join TOKEN"
+    waits = healing.line(ctx)
+    state = f"；{waits[0]} / {waits[1]}" if waits else ""
     shown = f"[{host}]" if ":" in host else host
     return f"{ctx.identity.code} {ctx.identity.name} http://{shown}:{port} pid {os.getpid()}{kind}{state}"

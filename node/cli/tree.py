@@ -21,6 +21,15 @@ def invite(
     code: Annotated[str, typer.Argument(help="下级的六位代码 / The child's division code.")],
     tier: TierOption,
     name: Annotated[str, typer.Option(help="下级名称 / What the child is called.")],
+    renew: Annotated[
+        str | None,
+        typer.Option(
+            "--renew", metavar="REASON", help="已入网的节点换了机器、换钥匙 / A new machine and key of a known node."
+        ),
+    ] = None,
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="旧钥匙已落入他人之手 / The old key is in other hands; with --renew.")
+    ] = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
@@ -46,7 +55,8 @@ def invite(
         raise typer.BadParameter("1 到 120 个字 / 1 to 120 characters", param_hint="--name")
 
     def act(batch: Batch) -> Token:
-        return Token(token=joining.invite(batch, code, Tier(tier.value), name))
+        renewal = joining.Renewal(renew, revoke) if renew else None
+        return Token(token=joining.invite(batch, code, Tier(tier.value), name, renewal))
 
     token = commit(node(data, database), "invite", act)["token"]
     note(f"请在 {code} {name} 上运行 / Run there: liandong join TOKEN")

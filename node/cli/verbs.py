@@ -64,6 +64,11 @@ class RatingName(StrEnum):
     NOT_SATISFIED = "not_satisfied"
 
 
+class DecisionName(StrEnum):
+    ADOPT = "adopt"
+    SET_ASIDE = "set_aside"
+
+
 def register(app: typer.Typer) -> None:
     for name, command in COMMANDS.items():
         app.command(name)(command)
@@ -351,6 +356,23 @@ def remark(
     _do(topic, "remark", act, RemarkForm.model_validate(said), json, data, database)
 
 
+def dispose(
+    topic: Topic,
+    orphan: Annotated[str, typer.Argument(help="孤立条目的 hash / The orphan's hash.")],
+    decision: Annotated[DecisionName, typer.Option(help="采纳、搁置 / adopt, set_aside")],
+    reason: Annotated[str | None, typer.Option(help="搁置的理由 / Why it is set aside.")] = None,
+    json: Json = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """处置因认领而孤立的条目（topic orphans 列出）。Say what becomes of an entry that lost against a claim."""
+    from node.service.orphans import dispose as act
+    from schemas.api import DisposeForm
+
+    form = DisposeForm(decision=decision.value, reason=reason)
+    _do(topic, "dispose", lambda batch, id, form: act(batch, id, orphan, form), form, json, data, database)
+
+
 def instant(text: str | None) -> str | None:
     """An instant as forms take it; a date alone means the end of that day in China."""
     if text is None:
@@ -394,4 +416,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "split": split,
     "detach": detach,
     "remark": remark,
+    "dispose": dispose,
 }

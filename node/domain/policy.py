@@ -64,6 +64,7 @@ note        node   unit         -           -       -        -      -
 attend      node   unit         -           -       -        -      -
 amend       node   unit         -           -       -        -      -
 result      node   unit         -           -       -        -      -
+dispose     node   unit         -           -       -        -      -
 remark      node   unit         node        node    -        -      -
 """
 _TOPICS_HERE = """
@@ -91,7 +92,10 @@ enrol           -      -            -           -       -        node   -
 trust           -      -            -           -       -        node   -
 load_catalogue  -      -            -           -       -        node   -
 link            -      -            -           -       -        node   -
-rehome          -      -            -           -       -        node   -
+claim           -      -            -           -       -        node   -
+approve_claim   -      -            -           -       -        node   -
+waive           -      -            -           -       -        node   -
+heal            -      -            -           -       -        node   -
 read_audit      -      -            -           -       node     -      -
 export_audit    -      -            -           -       node     -      -
 """
@@ -127,7 +131,7 @@ TOPIC_VERBS = frozenset(_read(_TOPICS)) - {"read"}
 """Verbs that write to a topic's history or stand beside it."""
 SELF_VERBS = frozenset(_read(_SELF))
 """What a person may do who has signed in but still owes a new password or a second factor."""
-STEP_UP = frozenset({"change_roles", "trust", "rehome", "export_audit"})
+STEP_UP = frozenset({"change_roles", "trust", "claim", "approve_claim", "export_audit"})
 """What asks for the password again when signing in was some time ago."""
 KEEPERS = frozenset({ADMIN, SECURITY, AUDITOR})
 """Of these nobody holds two where the profile parts them, and none works on topics."""

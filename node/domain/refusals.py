@@ -1,7 +1,7 @@
 """Why a command is refused now, as one tree below DomainError; node.api.problems maps each to its problem type.
 
 Refusal
-  NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, CloseAtOrigin, Healing
+  NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, OrphansOpen, CloseAtOrigin, Healing
   NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
   Malformed, BadCursor, Unauthenticated (OtpNeeded), NotAllowed (StepUpNeeded, PasswordExpired, FactorNeeded)
   NotFound, TooLarge, UnsupportedMedia, DutiesOpen, AlreadyTaken
@@ -38,6 +38,10 @@ class StepOrder(Refusal):
 
 class ChildrenOpen(Refusal):
     """Split-off topics are still open; wait for them or detach them by name."""
+
+
+class OrphansOpen(Refusal):
+    """Entries that lost against a claim are not disposed of; adopt each or set it aside."""
 
 
 class CloseAtOrigin(Refusal):

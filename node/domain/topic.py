@@ -121,9 +121,9 @@ def check_step(topic: Topic, step: Step) -> None:
         raise StepOrder(f"done: {topic.step}, next: {expected or 'none'}")
 
 
-def check_close(topic: Topic, custodian: NodeCode) -> None:
+def check_close(topic: Topic, at_home: bool) -> None:
     """Raises CloseAtOrigin elsewhere, StepOrder before feedback and result."""
-    if custodian != topic.origin:
+    if not at_home:
         raise CloseAtOrigin(topic.origin)
     if topic.step != STEPS[-1]:
         raise StepOrder(f"done: {topic.step}, closing needs feedback")

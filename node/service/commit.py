@@ -18,7 +18,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from node.clock import instant
 from node.context import Context
 from node.domain.refusals import Healing, NotFound, StorageFull
-from node.domain.topic import recall_sent, work
+from node.domain.topic import work
+from node.service import branches, life, react
 from node.service.lists import LISTS, Lists, areas_above, in_force
 from node.service.roster import ROSTER, Flags, current, read_flags
 from node.service.rows import RowWork, settle, take
@@ -35,6 +36,7 @@ from node.store.tables import (
     entries,
     equivocations,
     leaves,
+    orphans,
     outbox,
     parked,
     part_refs,
@@ -47,15 +49,14 @@ from node.store.tables import (
 )
 from node.store.topics import Surroundings, Working
 from schemas import entry as bodies
-from schemas import remark as beside
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
+from schemas.registry import Granted
 from schemas.statement import Entry, Frozen, PartRef, Remark, Share, Summary
 from sync.chain import extend, header
-from sync.custody import Chain, OpenOffer, check_offer, check_opened, declines, evolve
-from sync.errors import Deferred, Held, SyncError
+from sync.custody import Chain, OpenOffer, check_offer, check_opened, evolve
+from sync.errors import Deferred, Held
 from sync.roster import enrol
 from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement, author
-from sync.strict import strict_json
 
 _KNOWN = select(statements.c.id).where(statements.c.id.in_(bindparam("ids", expanding=True)))
 _DECLINES = select(remarks.c.id).where(
@@ -95,9 +96,9 @@ class Batch:
         self.now = ctx.clock.now()
         self.at = instant(self.now)
         self.me: NodeCode = ctx.identity.code
-        self.inc: Incarnation = ctx.identity.inc
         self.actor = "job"
         self.flags: Flags = read_flags(conn)
+        self.inc: Incarnation = self.flags.inc
         self.roster = current(ctx, conn, self.flags.registry)
         self._frozen = self._load_frozen() if self.flags.equivocations else frozenset()
         self._topics: dict[TopicId, Working] = {}
@@ -169,7 +170,8 @@ class Batch:
         """Write the next entry of a topic (None: a new one). Raises Held where the custody rules forbid it."""
         self.check_live()
         chain = self.working(topic).chain if topic is not None else None
-        payload = extend(chain, header(self.me, self.inc, self.at), kind, body, parts)
+        rank = self.roster.members[self.me].tier.rank
+        payload = extend(chain, header(self.me, self.inc, self.at), kind, body, parts, rank)
         statement = author(payload, ENTRY, self.ctx.identity.signer, self.me)
         self.apply(statement, None)
         return statement
@@ -223,18 +225,30 @@ class Batch:
         """Store content beside the chain; the reference goes into an entry's `parts`."""
         salt = self.ctx.clock.token(16)
         digest = hashlib.sha256(bytes.fromhex(salt) + content).hexdigest()
-        self._add("parts", {"digest": digest, "salt": salt, "content": content, "at": self.now})
+        self.add("parts", {"digest": digest, "salt": salt, "content": content, "at": self.now})
         return PartRef(name=name, digest=digest, size=len(content), media=media, share=share)
 
     def audit(self, action: str, topic: TopicId | None, result: str = "done", **detail: Any) -> None:
         """One row for one state change; never a citizen's text, a name or a key in `detail`."""
         row = {"at": self.now, "actor": self.actor, "action": action, "topic": topic, "result": result}
-        self._add("audit", {**row, "detail": detail or None})
+        self.add("audit", {**row, "detail": detail or None})
+
+    @property
+    def live(self) -> bool:
+        """Whether anything may be signed now."""
+        return self.inc.number > 0 and self._met
 
     def check_live(self) -> None:
-        """Raises Healing while no incarnation was granted: then nothing new may be signed (R10)."""
+        """Raises Healing while no incarnation was granted, or no neighbour was met since the start where that is asked
+        for: then nothing new may be signed (R10)."""
         if self.inc.number == 0:
-            raise Healing("not enrolled yet")
+            raise Healing("not enrolled yet" if self.roster.get(self.me) is None else "")
+        if not self._met:
+            raise Healing("no neighbour was met since this start")
+
+    @property
+    def _met(self) -> bool:
+        return not self.ctx.settings.sign_after_contact or life.met(self.conn)
 
     # ---- applying -----------------------------------------------------------------------------------------------
 
@@ -257,17 +271,32 @@ class Batch:
 
     def _apply_entry(self, statement: Statement, source: NodeCode | None) -> None:
         entry: Entry[Any] = statement.payload
+        self._check_key(statement)
         found = self.working(entry.topic or statement.id)
         before = found.chain
-        after = evolve(before, statement, self.roster)
-        self._check_new(before, statement, after)
-        found.chain, found.topic, found.dirty = after, work(found.topic, entry, statement.id), True
-        self._store(statement, source, after.topic)
-        self._add("entries", entry_row(statement, after.topic))
-        self._chains.setdefault(after.topic, []).append(statement.id)
-        self._pass_on(before, after, statement.id, source)
-        if entry.kind == "closed":
-            self._tell_parent(found)
+        if before is not None and entry.kind != "opened" and entry.prev != before.head:
+            if not branches.take(self, found, statement, source):
+                return
+        else:
+            after = evolve(before, statement, self.roster)
+            self._check_new(before, statement, after)
+            found.chain, found.topic, found.dirty = after, work(found.topic, entry, statement.id), True
+            self.store(statement, source, after.topic)
+            self.add("entries", entry_row(statement, after.topic))
+            self._pass_on(before, after, statement.id, source)
+        self._chains.setdefault(found.id, []).append(statement.id)
+        if entry.kind in ("adopted", "set_aside"):
+            branches.disposed(self, statement)
+        react.to_entry(self, found, statement, source)
+
+    def _check_key(self, statement: Statement) -> None:
+        """Each incarnation has one key; another one of the same node signs nothing in its name (SPEC 14.4, 14.7)."""
+        member = self.roster.get(statement.payload.author)
+        kid = member.kid_of(statement.payload.inc) if member else None
+        if kid is not None and kid != statement.kid:
+            raise Held("forged-author", statement.kid)
+        if member is not None and statement.kid in member.revoked:
+            raise Held("revoked-key", statement.kid)
 
     def _check_new(self, before: Chain | None, statement: Statement, after: Chain) -> None:
         """What is asked of an entry when it is new here, beyond what makes a chain valid for ever."""
@@ -283,36 +312,42 @@ class Batch:
 
     def _apply_remark(self, statement: Statement, source: NodeCode | None) -> None:
         remark: Remark[Any] = statement.payload
+        self._check_key(statement)
         found = self.working(remark.topic)
         if found.chain is None or not self._has_entry(remark.topic, remark.entry):
             raise Deferred("unknown-entry", remark.entry)
         if not statement.known:
             raise Held("unknown-kind", remark.kind)
-        if remark.author not in found.chain.participants:
+        if remark.author not in found.chain.participants | found.lost:
             raise Deferred("not-a-participant", remark.author)
         if remark.inc not in self.roster.members[remark.author].incs:
             raise Deferred("unknown-key", remark.author)
         if remark.kind == "declined" and self._accepted_by(remark):
             raise Held("equivocation", remark.entry)
-        self._store(statement, source, remark.topic)
-        self._add("remarks", remark_row(statement, self.now))
+        self.store(statement, source, remark.topic)
+        self.add("remarks", remark_row(statement, self.now))
         self._pass_on(found.chain, found.chain, statement.id, source)
         self.rows.touched.add(remark.topic)
-        self._react(found, statement)
+        react.to_remark(self, found, statement)
 
     def _apply_registry(self, statement: Statement, source: NodeCode | None) -> None:
+        if statement.typ == REGISTRY and self.roster.anchor is not None:
+            self._check_key(statement)
         roster = enrol(self.roster, statement)
         self.roster = roster
         self.flags = replace(self.flags, registry=self.flags.registry + 1)
         self.ctx.cache.pop(ROSTER, None)
-        self._store(statement, source, None)
-        self._add("registry", registry_row(statement))
+        self.store(statement, source, None)
+        self.add("registry", registry_row(statement))
+        if isinstance(statement.payload.body, Granted):
+            life.granted(self, statement.payload.body)
         for peer in sorted(roster.neighbours(self.me)):
             if peer != source:
                 self.enqueue(peer, statement.id)
 
     def _apply_summary(self, statement: Statement, source: NodeCode | None) -> None:
         said: Summary[Any] = statement.payload
+        self._check_key(statement)
         if said.inc not in self.roster.members[said.author].incs:
             raise Deferred("unknown-key", said.author)
         if source is not None and not self._is_from_below(said.author, source):
@@ -320,8 +355,8 @@ class Batch:
         if not statement.known:
             raise Held("unknown-kind", said.kind)
         take(self, statement)
-        self._store(statement, source, None)
-        self._add("summaries", summary_row(statement, self.now))
+        self.store(statement, source, None)
+        self.add("summaries", summary_row(statement, self.now))
         self._pass_up(statement.id, source)
 
     def _is_from_below(self, author: NodeCode, source: NodeCode) -> bool:
@@ -333,55 +368,6 @@ class Batch:
         parent = self.roster.parent(self.me)
         if parent is not None and parent != source and identity not in self._relayed:
             self.enqueue(parent, identity)
-
-    def _react(self, found: Working, statement: Statement) -> None:
-        """What the node itself does about a remark, in the same transaction: nobody has to ask (R3, R4)."""
-        remark: Remark[Any] = statement.payload
-        chain = found.chain
-        assert chain is not None and found.topic is not None  # noqa: S101 - checked by the caller
-        offer = chain.offer
-        if offer is None or offer.id != remark.entry or self.frozen(chain):
-            return
-        if remark.kind == "recalled" and remark.author == offer.by:
-            found.topic, found.dirty = recall_sent(found.topic, offer.id, remark.at), True
-            if (offer.to, offer.to_inc) == (self.me, self.inc) and not self.declined(offer):
-                self.remark(chain.topic, offer.id, "declined", beside.Declined(code="recalled", reason=""))
-        elif (offer.by, chain.inc) == (self.me, self.inc) and declines(chain, statement):
-            embedded = strict_json(statement.raw)
-            self._follow(chain.topic, "resumed", bodies.Resumed(offer=offer.id, declined=embedded))
-
-    def _tell_parent(self, found: Working) -> None:
-        """A split-off topic closed here: say so in the chain it came from, if this node holds that."""
-        assert found.chain is not None and found.topic is not None  # noqa: S101 - just applied
-        split = found.topic.parent
-        if split is None:
-            return
-        topic = self.topic_of_entry(split.entry)
-        above = self.working(topic).chain if topic else None
-        if above is None or (above.custodian, above.inc) != (self.me, self.inc) or above.offer is not None:
-            return
-        if self.frozen(above) or found.chain.origin != self._author_of(split.entry):
-            return
-        if not any((child.entry, child.n, child.state) == (split.entry, split.n, "open") for child in above.children):
-            return
-        child = bodies.Child(
-            entry=split.entry, n=split.n, topic=found.id, head=found.chain.head, outcome=found.topic.outcome
-        )
-        self._follow(above.topic, "child_closed", bodies.ChildClosed(child=child))
-
-    def _follow(self, topic: TopicId, kind: str, body: Frozen) -> None:
-        """Write what follows by itself; where the rules forbid it, what it follows from still stands."""
-        try:
-            self.entry(topic, kind, body)
-        except SyncError as error:
-            self.audit(f"no-{kind}", topic, error.code)
-
-    def _author_of(self, entry: Digest) -> NodeCode | None:
-        fresh = self.fresh.get(entry)
-        if fresh is not None:
-            author: NodeCode = fresh.payload.author
-            return author
-        return self.conn.execute(select(entries.c.author).where(entries.c.id == entry)).scalar()
 
     @property
     def addressed(self) -> frozenset[NodeCode]:
@@ -397,19 +383,19 @@ class Batch:
             return
         seq, running = link.send(identity)
         self._addressed.add(peer)
-        self._add("outbox", {"peer": peer, "seq": seq, "statement": identity, "hash": running, "at": self.now})
+        self.add("outbox", {"peer": peer, "seq": seq, "statement": identity, "hash": running, "at": self.now})
 
     def relay(self, statement: Statement, source: NodeCode) -> bool:
         """Store and pass on what cannot be applied here (yet), as it is (R16); whether its topic is known here."""
         if statement.typ == SUMMARY:
-            self._store(statement, source, None)
+            self.store(statement, source, None)
             self._pass_up(statement.id, source)
             return True
         topic = getattr(statement.payload, "topic", None)
         chain = self.working(topic).chain if topic else None
         if chain is None or not {self.me, statement.payload.author} <= chain.participants:
             return False
-        self._store(statement, source, chain.topic)
+        self.store(statement, source, chain.topic)
         for peer in sorted((self.roster.neighbours(self.me) & chain.participants) - {source}):
             self.enqueue(peer, statement.id)
         return True
@@ -423,9 +409,9 @@ class Batch:
                 if identity not in self._relayed:
                     self.enqueue(peer, identity)
             else:
-                self._introduce(peer, after.topic)
+                self.introduce(peer, after.topic)
 
-    def _introduce(self, peer: NodeCode, topic: TopicId) -> None:
+    def introduce(self, peer: NodeCode, topic: TopicId) -> None:
         """Queue the whole chain and what stands beside it for a neighbour that has just become a participant.
 
         What was passed on unread belongs to that (R16), and everything goes in the order it came here.
@@ -436,7 +422,8 @@ class Batch:
         unread = parked.c.state.in_(("held", "deferred"))
         waiting = select(parked.c.statement).where(parked.c.topic == topic, parked.c.relayed, unread)
         self.flush_rows()
-        for query in (stored, said, waiting.order_by(parked.c.id)):
+        lost = select(orphans.c.id).where(orphans.c.topic == topic).order_by(orphans.c.seq, orphans.c.id)
+        for query in (stored, lost, said, waiting.order_by(parked.c.id)):
             found = self.conn.execute(query).scalars().all()
             for identity in found:
                 self.enqueue(peer, identity)
@@ -462,7 +449,7 @@ class Batch:
                 link.dirty = False
 
     def flush_rows(self) -> None:
-        for table in (statements, leaves, entries, remarks, registry, summaries, part_refs, outbox):
+        for table in (statements, leaves, entries, orphans, remarks, registry, summaries, part_refs, outbox):
             if rows := self._rows.pop(table.name, None):
                 self.conn.execute(insert(table), rows)
         if rows := self._rows.pop("audit", None):
@@ -475,11 +462,11 @@ class Batch:
         """Record the proof that a node signed two things for one position, and freeze what it holds (R9)."""
         topic = chain.topic if chain else None
         row = {"kept": kept, "other": other, "author": who, "inc": inc_text(inc), "topic": topic, "at": self.now}
-        self._add("equivocations", row)
+        self.add("equivocations", row)
         self._frozen = self._frozen | {(who, inc)}
         self.flush()
         still = topics.c.status.in_(("active", "offered"))
-        held = (topics.c.custodian == who, still)
+        held = (topics.c.custodian == who, topics.c.inc == inc_text(inc), still)
         self.rows.touched.update(self.conn.execute(select(topics.c.id).where(*held)).scalars())
         self.conn.execute(update(topics).where(*held).values(status="frozen"))
         self.audit("equivocation", topic, "alarm", author=who)
@@ -492,36 +479,36 @@ class Batch:
         for topic, ids in self._chains.items():
             if identity in ids:
                 return topic
-        return self.conn.execute(select(entries.c.topic).where(entries.c.id == identity)).scalar()
+        return branches.topic_of(self, identity)
 
     def text_arrived(self, topic: TopicId, content: str) -> None:
         found = self.working(topic)
         if found.chain is not None:
             found.text, found.dirty = content, True
 
-    def _store(self, statement: Statement, source: NodeCode | None, topic: TopicId | None) -> None:
+    def store(self, statement: Statement, source: NodeCode | None, topic: TopicId | None) -> None:
         self.fresh[statement.id] = statement
         if statement.id in self._relayed:
             return
         row = {"id": statement.id, "raw": statement.raw, "typ": statement.typ, "author": statement.payload.author}
-        self._add("statements", {**row, "at": self.now, "source": source})
+        self.add("statements", {**row, "at": self.now, "source": source})
         if source is None:
             self._add_leaf(statement)
         for ref, part_row in zip(statement.payload.parts, part_rows(statement, topic), strict=True):
-            self._add("part_refs", part_row)
+            self.add("part_refs", part_row)
             if source is not None and ref.share == "full":
                 want = {"peer": source, "digest": ref.digest, "size": ref.size, "salt": None, "got": 0}
-                self._add("wanted_parts", want)
+                self.add("wanted_parts", want)
 
     def _add_leaf(self, statement: Statement) -> None:
         """The next leaf of this node's own log; what stands above leaves is made with a checkpoint (SPEC 15)."""
         if self._log_size is None:
             self._log_size = log_rows.size(self.conn, self.inc)
         row = {"inc": inc_text(self.inc), "idx": self._log_size, "statement": statement.id}
-        self._add("leaves", row)
+        self.add("leaves", row)
         self._log_size += 1
 
-    def _add(self, table: str, row: dict[str, Any]) -> None:
+    def add(self, table: str, row: dict[str, Any]) -> None:
         self._rows.setdefault(table, []).append(row)
 
     def _has_entry(self, topic: TopicId, identity: Digest) -> bool:

@@ -1,6 +1,6 @@
 """Make a node: key, database, guard; a root also anchors its tree (SPEC 7.1)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from node.clock import Clock
 from node.config import Settings
 from node.context import Context, Identity
 from node.domain.refusals import NodeExists
+from node.service import guard
 from node.service.commit import Batch, write
-from node.service.identity import BOX_KEY, SIGNING_KEY, read_signer, verify_pool, write_durably, write_guard
+from node.service.identity import BOX_KEY, SIGNING_KEY, read_signer, verify_pool
 from node.service.lists import add_version, check
 from node.store import tables as t
+from node.store.codec import inc_text
 from node.store.engine import connect, upsert
 from node.store.schema import upgrade
 from schemas.ids import Digest, Incarnation, NodeCode, Tier
@@ -54,14 +56,15 @@ def init_node(settings: Settings, clock: Clock, plan: Plan) -> Context:
     ctx = _context(settings, clock, plan, engine)
     with write(ctx) as batch:
         epoch = clock.token(16)
-        batch.conn.execute(insert(t.node).values(_row(ctx, batch.now)))
+        batch.inc = Incarnation(1 if plan.root else 0, clock.token(16))
+        batch.conn.execute(insert(t.node).values(_row(ctx, batch.inc, batch.now)))
         batch.conn.execute(insert(t.guard).values(only=1, confirmed=epoch))
         upsert(batch.conn, t.instances, [{"only": 1, "instance": ctx.instance, "at": batch.now}])
         if plan.root:
             _anchor(batch)
         if plan.divisions is not None:
             _own_divisions(batch, plan.divisions)
-        write_guard(settings.data, ctx.identity.inc, epoch)
+        guard.store(settings.data, batch.inc, epoch)
     return ctx
 
 
@@ -72,26 +75,21 @@ def card_of(ctx: Context) -> Card:
     return Card(code=me.code, name=me.name, tier=me.tier, url=me.url, key=b64(me.signer.public), box=box)
 
 
-def enliven(ctx: Context, inc: Incarnation) -> Context:
-    """The context of the same node in a granted incarnation, for the transaction that records it."""
-    return replace(ctx, identity=replace(ctx.identity, inc=inc))
-
-
 def record_grant(batch: Batch, anchor: Digest, parent: tuple[NodeCode, str] | None) -> None:
     """Put the granted incarnation, the trusted root and the parent (code, URL) into the node's row."""
     inc = batch.inc
-    values = {"inc_number": inc.number, "inc_nonce": inc.nonce, "anchor": anchor}
+    values: dict[str, object] = {"inc_number": inc.number, "inc_nonce": inc.nonce, "anchor": anchor}
+    values |= {"stream_inc": inc_text(inc), "known_number": inc.number}
     if parent is not None:
         values |= {"parent": parent[0], "parent_url": parent[1]}
     batch.conn.execute(update(t.node).values(values))
 
 
 def _context(settings: Settings, clock: Clock, plan: Plan, engine: Engine) -> Context:
-    """The node before it is recorded anywhere; a root grants itself incarnation 1, others wait for their parent."""
+    """The node before it is recorded anywhere."""
     signer = read_signer(settings.data / SIGNING_KEY)
     box = (settings.data / BOX_KEY).read_text().strip()
-    inc = Incarnation(1 if plan.root else 0, clock.token(16))
-    identity = Identity(plan.code, plan.name, plan.tier, plan.url.rstrip("/"), inc, signer, box)
+    identity = Identity(plan.code, plan.name, plan.tier, plan.url.rstrip("/"), signer, box)
     return Context(settings, engine, clock, identity, clock.token(16), verify_pool())
 
 
@@ -111,12 +109,13 @@ def _own_divisions(batch: Batch, content: bytes) -> None:
 def _make_keys(data: Path) -> None:
     if not (data / SIGNING_KEY).exists():
         pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_durably(data / SIGNING_KEY, pem)
+        guard.write_durably(data / SIGNING_KEY, pem)
     if not (data / BOX_KEY).exists():
-        write_durably(data / BOX_KEY, f"{pyrage.x25519.Identity.generate()}\n".encode())
+        guard.write_durably(data / BOX_KEY, f"{pyrage.x25519.Identity.generate()}\n".encode())
 
 
-def _row(ctx: Context, now: datetime) -> dict[str, object]:
+def _row(ctx: Context, inc: Incarnation, now: datetime) -> dict[str, object]:
+    """A root grants itself incarnation 1; any other waits for its parent, with the nonce it drew."""
     me = ctx.identity
     return {
         "code": me.code,
@@ -124,7 +123,7 @@ def _row(ctx: Context, now: datetime) -> dict[str, object]:
         "tier": me.tier.value,
         "url": me.url,
         "kid": me.signer.kid,
-        "inc_number": me.inc.number,
-        "inc_nonce": me.inc.nonce,
+        "inc_number": inc.number,
+        "inc_nonce": inc.nonce,
         "created_at": now,
     }

@@ -57,8 +57,9 @@ def expire(batch: Batch, topic: TopicId) -> bool:
 
 
 def offered_here(batch: Batch, topic: TopicId) -> OpenOffer:
-    """The offer this node has to decide. Raises NotOfferedHere, AlreadyDecided."""
+    """The offer this node has to decide. Raises Healing, NotOfferedHere, AlreadyDecided."""
     found = batch.held(topic)
+    batch.check_live()
     chain = found.chain
     assert chain is not None  # noqa: S101 - held() found it
     offer = chain.offer

@@ -3,7 +3,6 @@
 Looks and never mends. Every check says something, good or bad, so that silence never passes for health.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from node.clock import parse_instant
 from node.context import Context
-from node.service.identity import BOX_KEY, GUARD, SIGNING_KEY
+from node.service import guard, healing, life
+from node.service.identity import BOX_KEY, SIGNING_KEY
 from node.service.links import state
 from node.store import health, office, schema
 from node.store import links as link_rows
@@ -128,28 +128,30 @@ def _database(ctx: Context, conn: Connection) -> Iterator[Finding]:
 
 def _guard(ctx: Context, conn: Connection) -> Iterator[Finding]:
     """The file outside database and backups that tells a restore from a crash."""
-    row = conn.execute(select(t.guard)).first()
-    try:
-        said = json.loads((ctx.settings.data / GUARD).read_bytes())
-        inc, epoch = said["inc"], said["epoch"]
-    except (OSError, ValueError, KeyError, TypeError):
-        inc, epoch = None, None
-    me = ctx.identity.inc
-    named = [me.number, me.nonce] if me.number else [0, ""]
-    if row is not None and inc == named and epoch is not None and epoch in (row.confirmed, row.pending):
+    if guard.fits(conn, guard.read(ctx.settings.data)):
         yield Finding("ok", "守护文件与数据库相符", "The guard fits the database")
         return
     yield Finding(
         "bad",
         "守护文件缺失或与数据库不符：数据库可能是恢复出来的旧副本",
         "The guard is missing or does not fit: the database may be an older copy",
-        "不要再用这个节点写任何东西；先问上级节点，弄清是否恢复过备份",
-        "Write nothing with this node; ask the parent node first and find out whether a backup was restored",
+        "重新启动节点：它会自己转入恢复状态，与上下级核对后再继续",
+        "Start the node again: it heals by itself, compares with its neighbours and then goes on",
     )
 
 
 def _enrolment(ctx: Context, conn: Connection) -> Iterator[Finding]:
-    if ctx.identity.inc.number == 0:
+    mine = life.read(conn)
+    if mine.healing_since is not None and (waits := healing.line(ctx)):
+        yield Finding(
+            "bad",
+            f"{waits[0]}（原因：{mine.healing_why}）",
+            f"{waits[1]} (because: {mine.healing_why})",
+            "接通与这些节点的联络；确实联系不上的，管理员可书面免除：liandong waive 代码 --reason 理由",
+            "See that they can be reached; one that never will be can be waived: liandong waive CODE --reason TEXT",
+        )
+        return
+    if not mine.live:
         yield Finding(
             "bad",
             "本节点还没有加入组织树，只能查看",
@@ -159,7 +161,7 @@ def _enrolment(ctx: Context, conn: Connection) -> Iterator[Finding]:
         )
         return
     parent = conn.execute(select(t.node.c.parent)).scalar() or "-"
-    number = ctx.identity.inc.number
+    number = mine.inc.number
     yield Finding("ok", f"已入网：上级 {parent}，第 {number} 世", f"Enrolled: parent {parent}, incarnation {number}")
 
 

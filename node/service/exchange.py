@@ -16,25 +16,30 @@ from sqlalchemy import Connection
 from node.clock import instant
 from node.context import Context
 from node.domain.refusals import NotFound, Unavailable
-from node.service import log, parts, witness
+from node.service import clones, compare, healing, life, log, parts, witness
 from node.service.commit import write
+from node.service.compare import NOTHING as NOTHING_ASKED
+from node.service.compare import Asked
 from node.service.receive import Received, receive_reply
+from node.service.roster import current
 from node.store import links as link_rows
 from node.store.engine import reading
 from node.store.links import Link
 from schemas.api import ExchangeView
-from schemas.exchange import MEDIA_TYPE, SILENCE_S, Ack, Budget, CosignatureLine, Pull, Verdict
-from schemas.ids import COUNT_MAX, NodeCode
+from schemas.exchange import MEDIA_TYPE, SILENCE_S, Ack, Budget, CosignatureLine, Heal, Pull, Verdict
+from schemas.ids import COUNT_MAX, NO_INCARNATION, Incarnation, NodeCode
 from schemas.statement import VERSION
 from sync.chain import header
 from sync.delivery import Allowance, retry_cap_s
 from sync.errors import SyncError, TransportError
-from sync.exchange import compose
+from sync.exchange import Loose, compose
 from sync.transport import TimedOut, Transport, host_networks
 
 EXCHANGE_PATH = "/federation/v1/exchange"
 CHALLENGED = 428
 VERDICTS_MAX = 1000
+OLD_BYTES_MIN = 1024
+"""Room that statements outside the stream have at least, so that comparing ends on the narrowest line."""
 NOTHING = Budget(items=1, bytes=1024, wait_s=0)
 """Room for a document that only gives a challenge."""
 
@@ -56,6 +61,8 @@ class Lane:
     start: int = 0
     offered: int = 0
     """The size of the last checkpoint a call was made for."""
+    asked: Asked = NOTHING_ASKED
+    heal: Heal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a document may carry: our stream after `start`, within `room`, and loose lines; `asks`: for parts, too."""
+    """What a document may carry: our stream after `start`, within `room`, and loose lines; `asks`: for parts, too.
+
+    `asked` and `heal` are what the peer's last document wants answered of comparing and healing (SPEC 14).
+    """
 
     start: int
     room: Budget
@@ -81,6 +91,8 @@ class Content:
     verdicts: tuple[Verdict, ...] = ()
     cosigned: tuple[CosignatureLine, ...] = ()
     asks: bool = True
+    asked: Asked = NOTHING_ASKED
+    heal: Heal | None = None
 
 
 def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes, int]:
@@ -89,18 +101,34 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         link = link_rows.load(conn, envelope.to)
         if link is None:
             raise NotFound(envelope.to)
-        chosen = _statements(conn, link, content)
+        inc = _named(conn, link)
+        chosen = _statements(conn, link, content) if inc.number else []
         room = content.room.bytes - sum(len(raw) for _, _, raw in chosen)
         wanted = parts.to_send(conn, [identity for _, identity, _ in chosen])
         asked = parts.may_pull(conn, link.peer, content.pulls)
         chunks = parts.chunks_of(conn, {**asked, **wanted}, room)
-        pulls = parts.pulls_for(conn, link.peer) if content.asks else []
-        logs = _of_logs(ctx, conn, envelope, content) if content.asks else []
-        loose = [*content.verdicts[:VERDICTS_MAX], *content.cosigned, *logs, *chunks, *pulls]
-        head = _header(ctx, envelope, link, chosen[0][0] if chosen else 0)
-    shared = header(ctx.identity.code, ctx.identity.inc, instant(ctx.clock.now()))
+        loose: list[Loose] = [*content.verdicts[:VERDICTS_MAX], *content.cosigned]
+        if content.asks:
+            loose += _of_logs(ctx, conn, envelope, content)
+        loose += chunks
+        if content.asks:
+            loose += [*parts.pulls_for(conn, link.peer), *_of_lives(ctx, conn, link, content, room)]
+        head = _header(ctx, envelope, link, inc, chosen[0][0] if chosen else 0)
+    shared = header(ctx.identity.code, inc, instant(ctx.clock.now()))
     raw = compose(head, [raw for _, _, raw in chosen], loose, shared, ctx.identity.signer)
     return raw, len(chosen)
+
+
+def _named(conn: Connection, link: Link) -> Incarnation:
+    """The incarnation a document is sealed with: none if none is live or the peer has not heard of it (SPEC 14.4)."""
+    return life.read(conn).named if link.known else NO_INCARNATION
+
+
+def _of_lives(ctx: Context, conn: Connection, link: Link, content: Content, room: int) -> list[Loose]:
+    said = healing.lines(ctx, conn, link, idle=not content.asked)
+    if content.heal is not None:
+        said.append(healing.knows(current(ctx, conn), link.peer, content.heal))
+    return said + compare.answers(ctx, conn, link.peer, content.asked, max(room, OLD_BYTES_MIN))
 
 
 def find_lane(ctx: Context, name: str) -> Lane | None:
@@ -123,7 +151,7 @@ def failing(ctx: Context, peer: NodeCode) -> bool:
 
 def has_work(ctx: Context, lane: Lane) -> bool:
     """Whether the push lane has something to say to the parent; for each checkpoint of ours once."""
-    if lane.verdicts or can_serve(ctx, lane):
+    if lane.verdicts or lane.asked or lane.heal or can_serve(ctx, lane):
         return True
     with reading(ctx.engine) as conn:
         link = link_rows.load(conn, lane.peer)
@@ -132,6 +160,13 @@ def has_work(ctx: Context, lane: Lane) -> bool:
         unsigned, offered = log.unsigned(ctx, conn, lane.peer), lane.offered
     lane.offered = max(unsigned, offered)
     return link.sent_seq > link.acked_seq or unsigned > offered
+
+
+def is_comparing(ctx: Context, peer: NodeCode) -> bool:
+    """Whether this node wants to compare with the neighbour, so that it should be called now and then (SPEC 14.3)."""
+    with reading(ctx.engine) as conn:
+        link = link_rows.load(conn, peer)
+        return link is not None and (link.comparing or not life.read(conn).live)
 
 
 def call(ctx: Context, lane: Lane, wait_s: int = 0) -> ExchangeView:
@@ -190,7 +225,8 @@ def reply_to(ctx: Context, received: Received) -> bytes:
     if received.challenged:
         return document(ctx, envelope, Content(COUNT_MAX, NOTHING, asks=False))[0]
     said = (tuple(received.pulls), tuple(received.verdicts), tuple(received.cosigned))
-    content = Content(_reply_start(ctx, received), asked.budget, *said)
+    start, heal = _reply_start(ctx, received), received.document.heal
+    content = Content(start, asked.budget, *said, asked=received.asked, heal=heal)
     return document(ctx, envelope, content)[0]
 
 
@@ -198,9 +234,11 @@ def has_news(ctx: Context, received: Received) -> bool:
     """Whether a reply is due now; the parent holds it otherwise, on the `wait` lane."""
     if received.challenged or received.verdicts or received.cosigned or received.document.header.lane != "wait":
         return True
+    if received.asked or received.document.heal is not None:
+        return True
     with reading(ctx.engine) as conn:
         link = link_rows.load(conn, received.peer)
-        if link is None or link.sent_seq > _start(ctx, link.acked_seq, received):
+        if link is None or (link.known and link.sent_seq > _start(link.acked_seq, received)):
             return True
         return _can_serve(conn, received.peer, received.pulls)
 
@@ -220,17 +258,15 @@ def _can_serve(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> bool:
 def _reply_start(ctx: Context, received: Received) -> int:
     """As `_start`; only a reply that was held can find that the other lane has moved on meanwhile."""
     if received.document.header.lane != "wait":
-        return _start(ctx, received.acked, received)
+        return _start(received.acked, received)
     with reading(ctx.engine) as conn:
         link = link_rows.load(conn, received.peer)
-    return _start(ctx, link.acked_seq if link else received.acked, received)
+    return _start(link.acked_seq if link else received.acked, received)
 
 
-def _start(ctx: Context, acked: int, received: Received) -> int:
+def _start(acked: int, received: Received) -> int:
     """Where the reply's stream starts: what the child said it has, or what its other lane has said since."""
-    ack = received.document.header.ack
-    said = ack.seq if ack.inc == ctx.identity.inc else 0
-    return max(said, acked) if acked > received.acked else said
+    return max(received.said, acked) if acked > received.acked else received.said
 
 
 def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
@@ -239,14 +275,16 @@ def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
     budget = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=wait_s)
     envelope = Envelope(lane.peer, lane.name, lane.session, nonce, lane.answers, None, budget)
     room = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=0)
-    content = Content(lane.start, room, lane.pulls, lane.verdicts, lane.cosigned)
+    content = Content(lane.start, room, lane.pulls, lane.verdicts, lane.cosigned, asked=lane.asked, heal=lane.heal)
+    with reading(ctx.engine) as conn:
+        mark = clones.mark(conn, lane.peer)
     raw, sent = document(ctx, envelope, content)
     lane.answers = None
     reply = lane.transport.post(EXCHANGE_PATH, raw, MEDIA_TYPE, SILENCE_S + wait_s)
     if reply.status not in (200, CHALLENGED):
         raise TransportError("unexpected-answer", f"HTTP {reply.status}")
     try:
-        received = receive_reply(ctx, reply.body, lane.peer, lane.session, nonce)
+        received = receive_reply(ctx, reply.body, lane.peer, lane.session, nonce, mark)
     except TransportError:
         raise
     except SyncError as error:
@@ -254,9 +292,10 @@ def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
     lane.answers = received.challenge
     if reply.status == CHALLENGED:
         return None, 0
-    lane.start = received.document.header.ack.seq
+    lane.start = received.said
     lane.pulls, lane.verdicts = tuple(received.pulls), tuple(received.verdicts)
     lane.cosigned = tuple(received.cosigned)
+    lane.asked, lane.heal = received.asked, received.document.heal
     return received, sent
 
 
@@ -279,13 +318,13 @@ def _statements(conn: Connection, link: Link, content: Content) -> list[tuple[in
     return chosen
 
 
-def _header(ctx: Context, envelope: Envelope, link: Link, first: int) -> dict[str, Any]:
+def _header(ctx: Context, envelope: Envelope, link: Link, inc: Incarnation, first: int) -> dict[str, Any]:
     ack = Ack(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
     return {
         "v": VERSION,
         "from": ctx.identity.code,
         "to": envelope.to,
-        "inc": ctx.identity.inc,
+        "inc": inc,
         "instance": ctx.instance,
         "lane": envelope.lane,
         "session": envelope.session,

@@ -6,7 +6,7 @@ way. A bad row is noted and passed by, and memory is bounded by the number of to
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row, Select, select
 from node.domain.topic import recall_sent, work
 from node.service.roster import open_registry
 from node.store import tables as t
-from node.store.projections import entry_row, remark_row
+from node.store.projections import entry_row, orphan_row, remark_row
 from node.store.topics import Working
 from schemas.ids import Digest, NodeCode
-from sync.custody import evolve
+from sync.custody import Chain, evolve
 from sync.errors import Held, Refused, SyncError
 from sync.roster import Roster, enrol
 from sync.sealing import REGISTRY, Signed, Statement, open_many, parse
@@ -48,6 +48,9 @@ class Folded:
 
     working: Working
     sound: bool = True
+    states: dict[Digest, Chain] | None = None
+    """The state after every entry, kept only where orphans stand beside the chain."""
+    disposals: dict[Digest, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def chains(folding: Folding) -> Iterator[list[Folded]]:
         .order_by(e.c.topic, e.c.seq)
     )
     late = _applied_late(folding.conn)
+    branching = set(folding.conn.execute(select(t.orphans.c.topic)).scalars())
     some: list[Folded] = []
     last = 0
     for row, result in opened(folding, query):
@@ -124,10 +128,11 @@ def chains(folding: Folding) -> Iterator[list[Folded]]:
             if len(some) >= TOPICS_AT_ONCE:
                 yield _with_beside(folding, some)
                 some = []
-            some.append(Folded(Working(row.topic, seen_at=row.stored_at)))
+            states: dict[Digest, Chain] | None = {} if row.topic in branching else None
+            some.append(Folded(Working(row.topic, seen_at=row.stored_at), states=states))
             last = 0
         _fold(folding, some[-1], row, result)
-        if row.pos is not None and row.id not in late:
+        if row.pos is not None and row.id not in late and some[-1].states is None:
             if row.pos < last:
                 folding.findings.add("entry", row.id, "stored before the one it follows")
             last = row.pos
@@ -174,11 +179,49 @@ def _fold(folding: Folding, folded: Folded, row: Row[Any], result: Statement | S
         folded.sound = False
         return
     found.topic = work(found.topic, result.payload, result.id)
+    if folded.states is not None:
+        folded.states[result.id] = found.chain
+    if result.payload.kind in ("adopted", "set_aside"):
+        folded.disposals[result.payload.body.orphan] = result.payload.kind
+
+
+def _with_orphans(folding: Folding, topics: dict[Digest, Folded]) -> None:
+    """Fold every branch that is not the chain: each must be valid, and none may be the higher one (SPEC 14.6)."""
+    ids = [id for id, folded in topics.items() if folded.states is not None and folded.sound]
+    if not ids:
+        return
+    o = t.orphans.c
+    query = select(*stored(o.id, o.topic, o.seq, o.term, o.kind, o.author, o.prev, o.disposed))
+    query = query.outerjoin(t.statements, t.statements.c.id == o.id).where(o.topic.in_(ids))
+    for row, result in opened(folding, query.order_by(o.topic, o.seq, o.id)):
+        try:
+            _fold_orphan(folding, topics[row.topic], row, result)
+        except SyncError as error:
+            folding.findings.add("orphan", row.id, error)
+
+
+def _fold_orphan(folding: Folding, folded: Folded, row: Row[Any], result: Statement | SyncError) -> None:
+    if isinstance(result, SyncError):
+        raise result
+    if differs(orphan_row(result, row.topic), row, {"disposed"}):
+        raise Refused("wrong-columns", "its row in orphans differs from its bytes")
+    before = (folded.states or {}).get(row.prev)
+    if before is None:
+        raise Held("gap", "the entry before it is not here")
+    after = evolve(before, result, folding.roster)
+    assert folded.states is not None and folded.working.chain is not None  # noqa: S101 - the caller chose such
+    if after.rank >= folded.working.chain.rank:
+        raise Held("fork", "its branch is above the chain")
+    if folded.disposals.get(row.id) != row.disposed:
+        raise Refused("wrong-columns", "disposed of otherwise than the chain says")
+    folded.states[row.id] = after
+    folded.working.lost |= after.participants
 
 
 def _with_beside(folding: Folding, some: list[Folded]) -> list[Folded]:
     """Add what stands beside the chains: the text of `opened`, and recalls that were asked."""
     topics = {folded.working.id: folded for folded in some}
+    _with_orphans(folding, topics)
     refs = t.part_refs.c
     query = (
         select(refs.topic, t.parts.c.content)
@@ -211,7 +254,7 @@ def _fold_remark(folded: Folded, row: Row[Any], result: Statement | SyncError) -
     found = folded.working
     if not folded.sound or found.chain is None or found.topic is None:
         return
-    if result.payload.author not in found.chain.participants:
+    if result.payload.author not in found.chain.participants | found.lost:
         raise Held("not-a-participant", result.payload.author)
     offer = found.chain.offer
     if row.kind == "recalled" and offer is not None and (offer.id, offer.by) == (row.entry, row.author):

@@ -25,7 +25,7 @@ def _give_back(batch: Batch, topic: TopicId, mode: Literal["report", "return"], 
     assert chain is not None  # noqa: S101 - working_on found it
     below = chain.below
     if below is None:
-        raise CloseAtOrigin(chain.origin)
+        raise CloseAtOrigin(batch.me)
     member = batch.roster.get(below)
     body = Offered(
         to=below,

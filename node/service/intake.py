@@ -24,6 +24,7 @@ from node.domain.errors import DomainError
 from node.domain.places import FoundAreas, areas_of
 from node.domain.refusals import Healing
 from node.domain.sheet import Fields, Row, read_sheet
+from node.service import life
 from node.service.commit import Batch, write
 from node.service.lists import Lists, in_force
 from node.service.open import start
@@ -67,8 +68,8 @@ def import_topics(
     `progress` is told (done, total) in the sheet's own measure, total 0 if unknown. Raises Healing, StorageFull, and
     the SheetError of a file that cannot be read; `dry_run` says what would happen and changes nothing.
     """
-    if ctx.identity.inc.number == 0:
-        raise Healing("not enrolled yet")
+    if not life.now(ctx).live:
+        raise Healing("")
     intake = _Intake(ctx, actor, dry_run)
     with closing(read_sheet(file, name, mapping)) as sheet:
         rows = sheet.rows()

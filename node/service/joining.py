@@ -6,22 +6,24 @@ statement of the tree without asking anybody again.
 """
 
 import hashlib
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from node.context import Context
 from node.domain.refusals import BadToken, Invalid
+from node.service import guard, life
 from node.service.commit import Batch, write
-from node.service.create import card_of, enliven, record_grant
-from node.service.identity import settle_guard
+from node.service.create import card_of, record_grant
 from node.service.roster import open_anchor
 from node.store import links as link_rows
 from node.store import tables as t
-from node.store.engine import reading
+from node.store.codec import inc_text
 from schemas.exchange import MEDIA_TYPE, SILENCE_S, Invitation, JoinRequest
 from schemas.ids import Digest, Incarnation, NodeCode, Tier
-from schemas.registry import Enrolled
+from schemas.registry import Enrolled, Rotated, StreamEnd
 from schemas.statement import VERSION
 from sync.errors import Held, Refused, SyncError, TransportError
 from sync.keys import b64, check_public_key, thumbprint, unb64
@@ -34,22 +36,37 @@ from sync.transport import Transport, host_networks
 JOIN_PATH = "/federation/v1/join"
 
 
-def invite(batch: Batch, code: NodeCode, tier: Tier, name: str) -> str:
-    """A single-use token for a new child. Raises Invalid where the code cannot be a child of this node."""
-    _check_invited(batch, code, tier)
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Why an enrolled child gets another key; `revoked`: the old one is in other hands (SPEC 14.7)."""
+
+    reason: str
+    revoked: bool = False
+
+
+def invite(batch: Batch, code: NodeCode, tier: Tier, name: str, renewal: Renewal | None = None) -> str:
+    """A single-use token for a new child, or the new machine of one. Raises Invalid where the code cannot be that."""
+    _check_invited(batch, code, tier, renewal)
     me = batch.ctx.identity
     secret = batch.ctx.clock.token(16)
-    batch.conn.execute(
-        insert(t.invitations).values(secret_hash=_hash(secret), code=code, name=name, tier=tier.value, at=batch.now)
-    )
-    batch.audit("invite", None, code=code)
+    row: dict[str, object] = {
+        "secret_hash": _hash(secret),
+        "code": code,
+        "name": name,
+        "tier": tier.value,
+        "at": batch.now,
+    }
+    if renewal is not None:
+        row |= {"renewal": renewal.reason, "revoked": renewal.revoked}
+    batch.conn.execute(insert(t.invitations).values(row))
+    batch.audit("invite", None, code=code, renewal=renewal is not None)
     invitation = Invitation(
         v=VERSION,
         url=me.url,
         parent=me.code,
         key=b64(me.signer.public),
         anchor=_anchor_of(batch.roster),
-        log=f"liandong/{me.code}/{me.inc.number}.{me.inc.nonce}",
+        log=f"liandong/{me.code}/{inc_text(batch.inc)}",
         code=code,
         tier=tier,
         name=name,
@@ -91,11 +108,11 @@ def join_request(ctx: Context, token: str) -> bytes:
     me = ctx.identity
     if (invitation.code, invitation.tier) != (me.code, me.tier):
         raise BadToken(f"made for {invitation.code} ({invitation.tier}), this is {me.code} ({me.tier})")
-    with reading(ctx.engine) as conn:
-        if conn.execute(select(t.node.c.parent)).scalar() is not None or me.inc.number:
-            raise Invalid("token", "this node is enrolled already")
+    mine = life.now(ctx)
+    if mine.parent is not None or mine.live:
+        raise Invalid("token", "this node is enrolled already")
     request = JoinRequest(
-        v=VERSION, parent=invitation.parent, secret=invitation.secret, node=card_of(ctx), nonce=me.inc.nonce
+        v=VERSION, parent=invitation.parent, secret=invitation.secret, node=card_of(ctx), nonce=mine.inc.nonce
     )
     return seal(request.model_dump(mode="json"), JOIN, me.signer)
 
@@ -121,38 +138,56 @@ def enrol_child(ctx: Context, raw: bytes) -> bytes:
             return answer
         if (row.code, row.tier) != (request.node.code, request.node.tier.value):
             raise BadToken(f"made for {row.code} ({row.tier})")
-        return _enrol(batch, request, key)
+        return _enrol(batch, request, key, row)
 
 
 def finish_join(ctx: Context, token: str, answer: bytes) -> None:
     """The child's side: verify the parent's answer and start to live. Raises BadToken, changing nothing."""
     invitation = read_token(token)
-    inc = Incarnation(1, ctx.identity.inc.nonce)
-    alive = enliven(ctx, inc)
     try:
-        with write(alive) as batch:
+        with write(ctx) as batch:
+            first = Incarnation(1, batch.inc.nonce)
             roster = _take_registry(batch, answer, invitation.parent)
-            anchor = _check_answer(batch, roster, invitation)
+            anchor, enrolled = _check_answer(batch, roster, invitation, first)
+            batch.inc = first if enrolled else batch.inc
             _create_link(batch, invitation.parent, "parent", invitation.url)
+            for child in roster.children(batch.me):
+                _create_link(batch, child, "child", roster.members[child].card.url)
             record_grant(batch, anchor, (invitation.parent, invitation.url))
+            if not enrolled:
+                life.end(batch, "new-machine")
             batch.audit("join", None, parent=invitation.parent)
     except SyncError as error:
         raise BadToken(f"the parent's answer does not verify: {error}") from error
-    settle_guard(ctx.engine, ctx.settings.data, inc)
+    guard.turn(ctx)
 
 
-def _enrol(batch: Batch, request: JoinRequest, key: bytes) -> bytes:
+def _enrol(batch: Batch, request: JoinRequest, key: bytes, invited: Row[Any]) -> bytes:
     check_public_key(key)
-    enrolled = Enrolled(node=request.node, inc=Incarnation(1, request.nonce))
-    batch.register("enrolled", enrolled)
-    batch.flush_rows()
-    _create_link(batch, request.node.code, "child", request.node.url)
+    if invited.renewal is None:
+        batch.register("enrolled", Enrolled(node=request.node, inc=Incarnation(1, request.nonce)))
+        batch.flush_rows()
+        _create_link(batch, request.node.code, "child", request.node.url)
+    else:
+        _renew(batch, request, invited)
+        batch.flush_rows()
     query = select(t.statements.c.raw).join(t.registry, t.registry.c.id == t.statements.c.id)
     answer = b"".join(raw + b"\n" for raw in batch.conn.execute(query.order_by(t.statements.c.pos)).scalars())
     mine = t.invitations.c.secret_hash == _hash(request.secret)
     batch.conn.execute(update(t.invitations).where(mine).values(used_by=thumbprint(key), answer=answer))
     batch.audit("enrol", None, code=request.node.code)
     return answer
+
+
+def _renew(batch: Batch, request: JoinRequest, invited: Row[Any]) -> None:
+    """An enrolled child on a new machine: another key; it heals before it is granted another incarnation."""
+    link = batch.link(request.node.code)
+    if link is None:
+        raise BadToken(f"{request.node.code} is not enrolled here")
+    closed = StreamEnd(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
+    rotated = Rotated(node=request.node, revoked=invited.revoked, closed=closed, reason=invited.renewal)
+    batch.register("rotated", rotated)
+    link.url, link.dirty = request.node.url, True
 
 
 def _take_registry(batch: Batch, answer: bytes, parent: NodeCode) -> Roster:
@@ -165,16 +200,20 @@ def _take_registry(batch: Batch, answer: bytes, parent: NodeCode) -> Roster:
     return batch.roster
 
 
-def _check_answer(batch: Batch, roster: Roster, invitation: Invitation) -> str:
-    """The root's identity, once the answer enrols exactly this node below exactly that parent."""
+def _check_answer(batch: Batch, roster: Roster, invitation: Invitation, first: Incarnation) -> tuple[Digest, bool]:
+    """The root's identity, once the answer enrols exactly this node below exactly that parent; and whether it was newly
+    enrolled, not known by another key before."""
     mine, parent = roster.get(batch.me), roster.get(invitation.parent)
     if parent is None or parent.card.key != invitation.key:
         raise Held("forged-author", "the parent's key is not the one of the invitation")
-    if mine is None or mine.parent != invitation.parent or mine.card != card_of(batch.ctx) or mine.inc != batch.inc:
+    if mine is None or mine.parent != invitation.parent or mine.card != card_of(batch.ctx):
+        raise Held("forged-author", "this node is not enrolled as it asked")
+    enrolled = len(mine.keys) == 1
+    if enrolled and mine.inc != first:
         raise Held("forged-author", "this node is not enrolled as it asked")
     if _anchor_of(roster) != invitation.anchor:
         raise Held("second-root", "the root is not the one of the invitation")
-    return invitation.anchor
+    return invitation.anchor, enrolled
 
 
 def _anchor_of(roster: Roster) -> Digest:
@@ -190,12 +229,17 @@ def _create_link(batch: Batch, peer: NodeCode, relation: str, url: str) -> None:
     batch.forget_link(peer)
 
 
-def _check_invited(batch: Batch, code: NodeCode, tier: Tier) -> None:
+def _check_invited(batch: Batch, code: NodeCode, tier: Tier, renewal: Renewal | None) -> None:
     batch.check_live()
+    member = batch.roster.get(code)
+    if renewal is not None:
+        if member is None or member.parent != batch.me or member.tier is not tier:
+            raise Invalid("code", f"{code} is no {tier} enrolled below this node")
+        return
     if tier.rank >= batch.ctx.identity.tier.rank:
         raise Invalid("tier", f"{tier} is not below {batch.ctx.identity.tier}")
-    if code in batch.roster.members:
-        raise Invalid("code", f"{code} is enrolled already")
+    if member is not None:
+        raise Invalid("code", f"{code} is enrolled already; for a new machine of it renew the invitation")
     tree = batch.lists.tree
     if code in tree and batch.me in tree and not tree.is_within(code, batch.me):
         raise Invalid("code", f"{code} does not lie within {batch.me}")

@@ -3,19 +3,34 @@
 from datetime import timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from node.context import Context
+from node.domain.refusals import Invalid, NotFound
+from node.service.commit import Batch
 from node.service.paging import cursor_after, read_cursor
 from node.store import links as link_rows
 from node.store.engine import reading
 from node.store.links import Link
-from node.store.tables import parked
+from node.store.tables import parked, replaced_instances
 from schemas.api import HeldView, LinkPage, LinkView
+from schemas.ids import NodeCode
 
 QUIET_S = 90
 """A child's wait lane calls at least every 25 s; after three missed calls the link is shown as down."""
 HELD_SHOWN_MAX = 100
+
+
+def lift(batch: Batch, peer: NodeCode, reason: str) -> None:
+    """Let a stopped link go on: a person has looked. Raises NotFound, Invalid where it is not stopped."""
+    link = batch.link(peer)
+    if link is None:
+        raise NotFound(peer)
+    if link.stopped is None:
+        raise Invalid("code", "the link is not stopped")
+    batch.audit("lift", None, peer=peer, why=link.stopped, reason=reason)
+    link.stopped, link.instance, link.dirty = None, None, True
+    batch.conn.execute(delete(replaced_instances).where(replaced_instances.c.peer == peer))
 
 
 def links(ctx: Context, cursor: str | None, limit: int) -> LinkPage:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert
 
 from node.context import Context
 from node.domain.refusals import NotFound
+from node.service import life
 from node.service import roster as rosters
 from node.service.commit import Batch, write
 from node.store import log as rows
@@ -55,7 +56,8 @@ def checkpoint(batch: Batch) -> bool:
 
 def living(ctx: Context, conn: Connection) -> Incarnation | None:
     """The incarnation whose log is written now; None at a node without one."""
-    return ctx.identity.inc if ctx.identity.inc.number else None
+    mine = life.read(conn)
+    return mine.inc if mine.live else None
 
 
 def tree(conn: Connection, inc: Incarnation) -> Hasher:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, LargeBinary, bindparam, delete, exists, func,
 from node.service.commit import Batch
 from node.service.published import list_arrived
 from node.store import tables as t
+from node.store.codec import load_chain
 from node.store.engine import insert_new
 from schemas.exchange import Chunk, Pull
 from schemas.ids import Digest, NodeCode
@@ -70,18 +71,31 @@ def to_send(conn: Connection, statements: Sequence[Digest]) -> dict[Digest, int]
 
 
 def may_pull(conn: Connection, peer: NodeCode, pulls: Sequence[Pull]) -> dict[Digest, int]:
-    """Those of a peer's pulls that ask for a `full` part of a statement we sent it, or of the registry: every node of
-    the tree has that, one that joined later from the answer to its joining rather than from our stream.
+    """Those of a peer's pulls that ask for a `full` part of a statement we sent it, of a topic it takes part in, or of
+    the registry: every node of the tree has that, one that joined later from the answer to its joining.
     """
     if not pulls:
         return {}
     offsets = {pull.digest: pull.offset for pull in pulls[:PULLS_MAX]}
     refs, sent = t.part_refs.c, t.outbox.c
     was_sent = exists().where(sent.statement == refs.statement, sent.peer == peer)
+    before = exists().where(t.sent_before.c.statement == refs.statement, t.sent_before.c.peer == peer)
     registered = exists().where(t.registry.c.id == refs.statement)
     asked = (refs.digest.in_(offsets), refs.share == "full", _MAY_LEAVE)
-    query = select(refs.digest).where(*asked, or_(was_sent, registered))
-    return {digest: offsets[digest] for digest in conn.execute(query).scalars()}
+    query = select(refs.digest).where(*asked, or_(was_sent, before, registered))
+    found = {digest: offsets[digest] for digest in conn.execute(query).scalars()}
+    rest = [digest for digest in offsets if digest not in found]
+    return found | {digest: offsets[digest] for digest in _in_common(conn, peer, rest)}
+
+
+def _in_common(conn: Connection, peer: NodeCode, digests: Sequence[Digest]) -> set[Digest]:
+    """Those of the parts that belong to a topic the peer takes part in: what it lost it may have again (SPEC 14.3)."""
+    if not digests:
+        return set()
+    refs = t.part_refs.c
+    query = select(refs.digest, t.topics.c.custody).join(t.topics, t.topics.c.id == refs.topic)
+    rows = conn.execute(query.where(refs.digest.in_(digests), refs.share == "full", _MAY_LEAVE)).all()
+    return {row.digest for row in rows if peer in load_chain(row.custody).participants}
 
 
 def pulls_for(conn: Connection, peer: NodeCode) -> list[Pull]:

@@ -15,7 +15,7 @@ from sqlalchemy import insert, select
 
 from node.context import Context
 from node.domain.errors import DomainError
-from node.domain.policy import Relation, least
+from node.domain.policy import TOPIC_VERBS, Relation, least
 from node.domain.refusals import IdempotencyKeyReused, NotAllowed
 from node.service.audit import record_refusal
 from node.service.commit import Batch, write
@@ -71,7 +71,7 @@ class Answer:
 def perform(ctx: Context, command: Command, act: Callable[[Batch], BaseModel | TopicId]) -> Answer:
     """Do `act` for `command` once; it gives its view, or the topic that is to be shown.
 
-    Raises NotAllowed, IdempotencyKeyReused, and whatever `act` refuses with.
+    Raises NotAllowed, IdempotencyKeyReused, Healing, and whatever `act` refuses with.
     """
     try:
         return _perform(ctx, command, act)
@@ -91,6 +91,8 @@ def _perform(ctx: Context, command: Command, act: Callable[[Batch], BaseModel | 
         if needed > Relation.NODE and relation(batch, command.actor.user_id, command.topic, command.unit) < needed:
             raise NotAllowed(command.verb)
         batch.actor = command.actor.name
+        if command.verb in TOPIC_VERBS:
+            batch.check_live()
         view = shown(batch, act(batch))
         answer = Answer(command.status, view.model_dump_json(by_alias=True).encode())
         _remember(batch, command, answer)

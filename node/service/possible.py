@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from node.context import Context
 from node.domain.topic import STEPS, Topic
+from node.service import life
 from node.service import roster as rosters
 from node.service.perform import Actor
 from node.service.standing import usable
@@ -41,16 +42,17 @@ def _of_node(ctx: Context, conn: Connection, topic: TopicId) -> Possible:
     row = conn.execute(
         select(t.topics.c.custody, t.topics.c.work, t.topics.c.status).where(t.topics.c.id == topic, t.topics.c.mine)
     ).first()
-    if row is None or ctx.identity.inc.number == 0:
+    mine = life.read(conn)
+    if row is None or not mine.live:
         return Possible()
     chain, work, roster = load_chain(row.custody), load_topic(row.work), rosters.current(ctx, conn)
     me = ctx.identity.code
     if row.status == "offered":
         return Possible(_on_offer(conn, chain, me))
-    if row.status == "frozen" or (chain.custodian, chain.inc) != (me, ctx.identity.inc):
+    if row.status == "frozen" or (chain.custodian, chain.inc) != (me, mine.inc):
         return Possible(("remark",))
     if chain.closed:
-        return Possible(("reopen", "remark") if chain.origin == me else ("remark",))
+        return Possible(("reopen", "remark") if chain.at_home else ("remark",))
     return _in_hand(chain, work, roster, me)
 
 

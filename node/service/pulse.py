@@ -7,6 +7,7 @@ from typing import Literal
 from sqlalchemy import func, select
 
 from node.context import Context
+from node.service import life
 from node.service.links import state
 from node.store import links as link_rows
 from node.store.engine import reading
@@ -33,7 +34,7 @@ def pulse(ctx: Context) -> Pulse:
         ).scalar_one()
     contacts = [link.last_contact_at for link in found if link.last_contact_at is not None]
     return Pulse(
-        mode="ready" if ctx.identity.inc.number else "healing",
+        mode="ready" if life.now(ctx).live else "healing",
         neighbours=len(found),
         down=sum(state(ctx, link) != "up" for link in found),
         backlog=sum(link.sent_seq - link.acked_seq for link in found),

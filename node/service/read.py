@@ -11,7 +11,7 @@ from node.context import Context
 from node.domain.divisions import Division
 from node.domain.refusals import BadCursor, NotFound
 from node.domain.routing import suggest
-from node.service import log
+from node.service import life, log
 from node.service import roster as rosters
 from node.service.lists import in_force
 from node.service.paging import cursor_after, read_cursor
@@ -39,14 +39,16 @@ def node(ctx: Context) -> NodeView:
     with reading(ctx.engine) as conn:
         roster = rosters.current(ctx, conn)
         checkpoint = log.view(ctx, conn)
+        mine = life.read(conn)
+        live = mine.live and (not ctx.settings.sign_after_contact or life.met(conn))
     return NodeView(
         code=me.code,
         name=me.name,
         tier=me.tier,
         parent=roster.parent(me.code),
         children=list(roster.children(me.code)),
-        incarnation=me.inc,
-        mode="ready" if me.inc.number else "healing",
+        incarnation=mine.inc,
+        mode="ready" if live else "healing",
         version=__version__,
         checkpoint=checkpoint,
     )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from node.context import Context
 from node.service import fold
@@ -26,7 +26,15 @@ from node.store import tables as t
 from node.store import topics as topic_rows
 from node.store.codec import inc_of
 from node.store.engine import writing
-from node.store.projections import entry_row, part_rows, registry_row, remark_row, summary_row, topic_of
+from node.store.projections import (
+    entry_row,
+    orphan_row,
+    part_rows,
+    registry_row,
+    remark_row,
+    summary_row,
+    topic_of,
+)
 from node.store.rows import slices
 from node.store.topics import Surroundings
 from schemas.ids import Digest, TopicId
@@ -39,7 +47,7 @@ _PROJECTIONS = (
     t.log_nodes,
     *(ag.rollups, ag.topic_row_areas, ag.topic_rows, ag.row_differences, ag.said_rows, ag.heard),
     *(ag.totals_differences, ag.totals),
-    *(t.topic_areas, t.topics, t.part_refs, t.entries, t.remarks, t.registry, ag.summaries),
+    *(t.topic_areas, t.topics, t.part_refs, t.entries, t.orphans, t.remarks, t.registry, ag.summaries),
 )
 
 
@@ -55,6 +63,7 @@ def rebuild(ctx: Context) -> None:
         refs = [row for statement in registered for row in part_rows(statement, None)]
         _insert(conn, {t.registry: rows, t.part_refs: refs})
         _insert_statements(folding)
+        _part_branches(folding)
         around = surroundings(ctx, conn)
         for some in fold.chains(folding):
             found = [folded.working for folded in some if folded.working.chain is not None]
@@ -139,6 +148,29 @@ def _insert_leaves(conn: Connection) -> None:
         conn.execute(insert(t.leaves), rows)
     for inc, size in sizes.items():
         log_rows.complete(conn, inc_of(inc), size)
+
+
+def _part_branches(folding: Folding) -> None:
+    """Where a topic has more entries than one path, the path to the highest (term, seq) is the chain (SPEC 14.6)."""
+    e = t.entries.c
+    branching = select(e.topic).group_by(e.topic).having(func.count() > func.max(e.seq) + 1)
+    for topic in folding.conn.execute(branching).scalars().all():
+        query = select(*fold.stored(e.id)).join(t.statements, t.statements.c.id == e.id).where(e.topic == topic)
+        found = {statement.id: statement for _, statement in _in_order(folding, query)}
+        at: Digest | None = max(found.values(), key=lambda one: (one.payload.term, one.payload.seq)).id
+        path: set[Digest] = set()
+        while at is not None:
+            path.add(at)
+            at = found[at].payload.prev
+        disposals = {
+            found[id].payload.body.orphan: found[id].payload.kind
+            for id in path
+            if found[id].payload.kind in ("adopted", "set_aside")
+        }
+        lost = [statement for id, statement in found.items() if id not in path]
+        folding.conn.execute(delete(t.entries).where(e.id.in_([statement.id for statement in lost])))
+        rows = [{**orphan_row(statement, topic), "disposed": disposals.get(statement.id)} for statement in lost]
+        _insert(folding.conn, {t.orphans: rows})
 
 
 def _in_order(folding: Folding, query: Any) -> Iterator[tuple[Any, Statement]]:

@@ -12,16 +12,18 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, true, update
 
 from node.context import Context
-from node.service import parts, witness
+from node.service import clones, compare, healing, life, parts, witness
 from node.service import roster as rosters
 from node.service.commit import Batch, write
+from node.service.compare import NOTHING as NOTHING_ASKED
+from node.service.compare import UNVERIFIED, Asked
 from node.store import links as link_rows
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
-from node.store.tables import challenges, entries, parked, remarks, statements
+from node.store.tables import challenges, entries, orphans, parked, remarks, statements
 from schemas.exchange import Ack, CosignatureLine, Disposition, Pull, Verdict
-from schemas.ids import NO_INCARNATION, Digest, NodeCode
+from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
 from sync.roster import Roster
@@ -37,11 +39,12 @@ DEFERRED_MAX = 50_000
 """Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
 _RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "unknown-entry", "frozen", "fork"})
 
-_USE_CHALLENGE = delete(challenges).where(
+_CHALLENGE = select(challenges.c.id).where(
     challenges.c.nonce == bindparam("nonce"),
     challenges.c.peer == bindparam("peer"),
     challenges.c.session == bindparam("session"),
 )
+_USE_CHALLENGE = delete(challenges).where(challenges.c.id == bindparam("given"))
 _FORGET_CHALLENGES = delete(challenges).where(
     challenges.c.peer == bindparam("peer"),
     challenges.c.id.not_in(
@@ -57,8 +60,8 @@ _FORGET_CHALLENGES = delete(challenges).where(
 class Received:
     """What a document did here: `challenged` means nothing was applied and the caller must answer `challenge`.
 
-    `ack` is how far we have the peer's stream, `acked` how far it has ours, both after this document; `backlog` is what
-    it still lacks.
+    `ack` is how far we have the peer's stream, `acked` how far it has ours, both after this document, `said` how far
+    this document says it has; `backlog` is what it still lacks. `asked` is what it wants compared (SPEC 14.3).
     """
 
     document: Document
@@ -68,52 +71,76 @@ class Received:
     backlog: int = 0
     challenge: str | None = None
     challenged: bool = False
+    said: int = 0
     applied: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
     pulls: Sequence[Pull] = ()
     cosigned: Sequence[CosignatureLine] = ()
+    asked: Asked = NOTHING_ASKED
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A document with every statement in it verified, or what is wrong with it."""
+
+    document: Document
+    items: Sequence[Statement | SyncError]
+    olds: Sequence[Statement | SyncError]
 
 
 def receive_request(ctx: Context, raw: bytes) -> Received:
     """A child's document. Raises BadDocument."""
-    document, opened = _verify(ctx, raw)
-    header = document.header
+    opened = _verify(ctx, raw)
+    document, header = opened.document, opened.document.header
     if header.lane == "file" or header.session is None or header.nonce is None:
         raise BadDocument("malformed", "not a request")
     with write(ctx) as batch:
         batch.actor = f"node:{header.from_}"
         link = _link_of(batch, document, "child")
         challenge = batch.ctx.clock.token(16)
-        answered = _use_challenge(batch, link.peer, header.session, header.answers)
+        used = _use_challenge(batch, link.peer, header.session, header.answers)
         _give_challenge(batch, link.peer, header.session, challenge)
+        answered = used is not None and not _outlived(batch, document)
         found = Received(document, link.peer, _ack(link), link.acked_seq, challenge=challenge, challenged=not answered)
-        if answered:
+        if not answered or used is None:
+            return found
+        found.challenged = not clones.check(batch, link, header.instance, used)
+        if not found.challenged:
             _apply(batch, link, found, opened)
     return found
 
 
-def receive_reply(ctx: Context, raw: bytes, peer: NodeCode, session: str, nonce: str) -> Received:
-    """The parent's answer to one's own document. Raises BadDocument unless it answers exactly that one."""
-    document, opened = _verify(ctx, raw)
-    header = document.header
+def receive_reply(ctx: Context, raw: bytes, peer: NodeCode, session: str, nonce: str, mark: int = 0) -> Received:
+    """The parent's answer to one's own document. Raises BadDocument unless it answers exactly that one.
+
+    `mark` is what `clones.mark` said when that was composed.
+    """
+    opened = _verify(ctx, raw)
+    document, header = opened.document, opened.document.header
     if (header.from_, header.session, header.nonce) != (peer, session, nonce) or header.lane == "file":
         raise BadDocument("malformed", "not the reply to this request")
     with write(ctx) as batch:
         batch.actor = f"node:{peer}"
         link = _link_of(batch, document, "parent")
+        if _outlived(batch, document):
+            raise BadDocument("wrong-incarnation", str(header.inc.number))
         found = Received(document, peer, _ack(link), link.acked_seq, challenge=header.challenge)
-        _apply(batch, link, found, opened)
+        if clones.check(batch, link, header.instance, mark):
+            _apply(batch, link, found, opened)
     return found
 
 
 def receive_file(ctx: Context, raw: bytes) -> Received:
     """A document that came by stick. Raises BadDocument. Twice or out of order makes no difference in the end."""
-    document, opened = _verify(ctx, raw)
+    opened = _verify(ctx, raw)
+    document = opened.document
     if document.header.lane != "file":
         raise BadDocument("malformed", "not a bundle document")
     with write(ctx) as batch:
         batch.actor = f"node:{document.header.from_}"
         link = _link_of(batch, document, None)
+        if _outlived(batch, document):
+            raise BadDocument("wrong-incarnation", str(document.header.inc.number))
         found = Received(document, link.peer, _ack(link), link.acked_seq)
         _apply(batch, link, found, opened)
     return found
@@ -128,18 +155,21 @@ def retry_parked(ctx: Context) -> int:
     return total
 
 
-def _verify(ctx: Context, raw: bytes) -> tuple[Document, list[Statement | SyncError]]:
+def _verify(ctx: Context, raw: bytes) -> _Opened:
     """Everything that needs no transaction: the seal, then every signature, spread over threads."""
     with reading(ctx.engine) as conn:
         roster = rosters.current(ctx, conn)
     document = read(raw, roster.keyring)
     if document.header.to != ctx.identity.code:
         raise BadDocument("not-for-me", document.header.to)
-    signed = [item.signed for item in document.items if item.signed is not None]
-    verified = iter(open_many(signed, roster.keyring, ctx.pool))
-    return document, [
-        next(verified) if item.signed else item.problem or Refused("malformed") for item in document.items
-    ]
+    member = roster.get(document.header.from_)
+    if member is not None and document.kid in member.revoked:
+        raise BadDocument("bad-seal", "its key is revoked")
+    everything = (*document.items, *document.olds)
+    verified = iter(open_many([item.signed for item in everything if item.signed], roster.keyring, ctx.pool))
+    found = [next(verified) if item.signed else item.problem or Refused("malformed") for item in everything]
+    cut = len(document.items)
+    return _Opened(document, found[:cut], found[cut:])
 
 
 def _link_of(batch: Batch, document: Document, relation: str | None) -> Link:
@@ -149,18 +179,28 @@ def _link_of(batch: Batch, document: Document, relation: str | None) -> Link:
         raise BadDocument("unknown-peer", header.from_)
     if link.stopped is not None:
         raise BadDocument("link-stopped", link.stopped)
-    if header.inc not in (member.inc, NO_INCARNATION):
+    if header.inc not in (*member.incs, NO_INCARNATION):
         raise BadDocument("wrong-incarnation", str(header.inc.number))
     if header.inc == NO_INCARNATION and document.items:
         raise BadDocument("wrong-incarnation", "statements without one")
     return link
 
 
-def _use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None) -> bool:
+def _outlived(batch: Batch, document: Document) -> bool:
+    """Whether the sender writes in an incarnation that is over; our ack tells it so (SPEC 14.1)."""
+    header = document.header
+    return header.inc not in (batch.roster.members[header.from_].inc, NO_INCARNATION)
+
+
+def _use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None) -> int | None:
+    """The position, in the order they were given, of the challenge that is used up; None where there is no such one."""
     if answer is None:
-        return False
+        return None
     mine = {"nonce": answer, "peer": peer, "session": session}
-    return batch.conn.execute(_USE_CHALLENGE, mine).rowcount == 1
+    given: int | None = batch.conn.execute(_CHALLENGE, mine).scalar()
+    if given is not None:
+        batch.conn.execute(_USE_CHALLENGE, {"given": given})
+    return given
 
 
 def _give_challenge(batch: Batch, peer: NodeCode, session: str, nonce: str) -> None:
@@ -173,17 +213,25 @@ def _ack(link: Link) -> Ack:
     return Ack(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
 
 
-def _apply(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
+def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
     document, acked = found.document, link.acked_seq
     _heard(batch, link)
-    if _take_ack(batch, link, document.header.ack):
-        _take_items(batch, link, found, opened)
+    ack = document.header.ack
+    if _take_ack(batch, link, ack):
+        _take_items(batch, link, found, opened.items)
+        _take_olds(batch, link, found, opened.olds)
         parts.take(batch, link.peer, document.chunks)
         witness.acknowledged(batch, link.peer, acked, link.acked_seq)
         found.cosigned, why = witness.take(batch, link.peer, document)
         if why is not None:
             _stop(batch, link, why)
+        found.asked = compare.asked(document)
+        if healing.note(batch, link, document):
+            found.asked = found.asked.but_whole()
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
+    found.said = ack.seq if ack.inc == batch.inc else 0
+    if batch.ctx.settings.sign_after_contact:
+        life.meet(batch)
     found.backlog = link.sent_seq - link.acked_seq
     for verdict in document.verdicts[:VERDICTS_NOTED_MAX]:
         if verdict.disposition in ("held", "refused"):
@@ -197,11 +245,19 @@ def _heard(batch: Batch, link: Link) -> None:
 
 
 def _take_ack(batch: Batch, link: Link, ack: Ack) -> bool:
-    """Move our stream's cursor. False where the peer knows another stream than ours: the link stops, with an alarm."""
+    """Move our stream's cursor. False where the peer knows another stream than ours: the link stops, with an alarm.
+
+    A peer that knows more of this node than it does itself ends its incarnation (R10).
+    """
     if ack.inc != batch.inc:
+        if batch.inc.number and ack.inc > batch.inc:
+            life.end(batch, f"{life.KNOWS_MORE} {link.peer}", ack.inc.number)
         return True
+    if not link.known:
+        link.known = link.dirty = True
     if ack.seq > link.sent_seq:
-        return _stop(batch, link, "peer-knows-more")
+        life.end(batch, f"{life.KNOWS_MORE} {link.peer}")
+        return True
     start = stream_start(batch.me, batch.inc, link.peer)
     known = start if ack.seq == 0 else link_rows.hash_at(batch.conn, link.peer, ack.seq)
     if link.sent_seq == ack.seq:
@@ -217,6 +273,38 @@ def _stop(batch: Batch, link: Link, why: str) -> bool:
     link.stopped, link.dirty = why, True
     batch.audit("link-stopped", None, "alarm", peer=link.peer, why=why)
     return False
+
+
+def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
+    """Statements outside the stream: judged like those in it, without a position and without a verdict (SPEC 14.3)."""
+    olds = found.document.olds
+    if not olds:
+        return
+    known = batch.known(item.id for item in olds) | _kept(batch, [item.id for item in olds])
+    for item, result in zip(olds, opened, strict=True):
+        if item.signed is None or item.id in known or item.id in batch.fresh:
+            continue
+        disposition, code, relayed = _judge(batch, link.peer, item, result)
+        if disposition in ("deferred", "held"):
+            seq = _next_without_position(batch, link.peer)
+            _park(batch, link, item, seq, disposition, code or "", disposition, relayed, NO_INCARNATION)
+        elif disposition == "applied":
+            found.applied += 1
+            if batch.flags.deferred and isinstance(result, Statement):
+                found.applied += _retry_after(batch, result)
+
+
+def _kept(batch: Batch, ids: Sequence[Digest]) -> set[Digest]:
+    """Those that wait here already, verified."""
+    mine = (parked.c.statement.in_(ids), parked.c.state.in_(("held", "deferred")), parked.c.code.not_in(UNVERIFIED))
+    return set(batch.conn.execute(select(parked.c.statement).where(*mine)).scalars())
+
+
+def _next_without_position(batch: Batch, peer: NodeCode) -> int:
+    """What came outside a stream is kept under no incarnation, in the order it came."""
+    mine = (parked.c.peer == peer, parked.c.inc == inc_text(NO_INCARNATION))
+    last: int | None = batch.conn.execute(select(func.max(parked.c.stream_seq)).where(*mine)).scalar()
+    return (last or 0) + 1
 
 
 def _take_items(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
@@ -279,6 +367,8 @@ def _judge(
         result = _open_again(batch, item)
     if isinstance(result, SyncError):
         return _disposition(result), result.code, False
+    if batch.inc.number and (result.payload.author, result.payload.inc) == (batch.me, batch.inc):
+        life.end(batch, f"{life.KNOWS_MORE} {peer}")  # it is this node's own, and it does not know it (R10)
     try:
         batch.apply(result, peer)
     except SyncError as error:
@@ -323,7 +413,8 @@ def _prove_equivocation(batch: Batch, statement: Statement, error: SyncError) ->
 def _rivals(statement: Statement) -> Select[Any]:
     """What is stored at the statement's position; that of an acceptance or a decline is also the offer it answers."""
     said = statement.payload
-    ids = [select(entries.c.id).where(entries.c.topic == said.topic, entries.c.seq == getattr(said, "seq", -1))]
+    seq = getattr(said, "seq", -1)
+    ids = [select(table.c.id).where(table.c.topic == said.topic, table.c.seq == seq) for table in (entries, orphans)]
     if said.kind == "accepted":
         ids.append(select(remarks.c.id).where(remarks.c.entry == said.body.offer, remarks.c.kind == "declined"))
     elif said.kind == "declined":
@@ -348,10 +439,19 @@ def _repeat(batch: Batch, link: Link, found: Received, item: Item, seq: int) -> 
 
 
 def _park(
-    batch: Batch, link: Link, item: Item, seq: int, disposition: Disposition, code: str, state: str, relayed: bool
+    batch: Batch,
+    link: Link,
+    item: Item,
+    seq: int,
+    disposition: Disposition,
+    code: str,
+    state: str,
+    relayed: bool,
+    stream: Incarnation | None = None,
 ) -> None:
     """Keep what is not applied; what came ahead by stick before gets its verdict, now that it has one."""
-    mine = (parked.c.peer == link.peer, parked.c.inc == inc_text(link.received_inc), parked.c.stream_seq == seq)
+    inc = inc_text(link.received_inc if stream is None else stream)
+    mine = (parked.c.peer == link.peer, parked.c.inc == inc, parked.c.stream_seq == seq)
     verdict = {"disposition": disposition, "code": code, "state": state, "relayed": relayed}
     batch.note_deferred()
     if batch.conn.execute(update(parked).where(*mine).values(verdict)).rowcount:
@@ -359,7 +459,7 @@ def _park(
     batch.conn.execute(
         insert(parked).values(
             peer=link.peer,
-            inc=inc_text(link.received_inc),
+            inc=inc,
             stream_seq=seq,
             raw=item.raw,
             statement=item.id,

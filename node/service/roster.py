@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from node.context import Context
-from node.store.tables import equivocations, parked, registry, statements
-from schemas.ids import NodeCode
+from node.store.tables import equivocations, node, parked, registry, statements
+from schemas.ids import Incarnation, NodeCode
 from schemas.registry import Anchored
 from schemas.statement import RegistryEntry
 from sync.errors import Refused
@@ -20,21 +20,25 @@ _FLAGS = select(
     select(func.count()).select_from(registry).scalar_subquery(),
     select(func.count()).select_from(equivocations).scalar_subquery(),
     select(func.count()).select_from(parked).where(parked.c.state.in_(("ahead", "deferred"))).scalar_subquery(),
+    select(node.c.inc_number).scalar_subquery(),
+    select(node.c.inc_nonce).scalar_subquery(),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What every transaction must know before it starts, read in one query: counts; `deferred` with what came ahead."""
+    """What every transaction must know before it starts, read in one query: counts (`deferred` with what came ahead),
+    and the incarnation this node lives in, number 0 for none."""
 
     registry: int
     equivocations: int
     deferred: int
+    inc: Incarnation
 
 
 def read_flags(conn: Connection) -> Flags:
-    row = conn.execute(_FLAGS).one()
-    return Flags(*row)
+    registered, proofs, deferred, number, nonce = conn.execute(_FLAGS).one()
+    return Flags(registered, proofs, deferred, Incarnation(number or 0, nonce or ""))
 
 
 def current(ctx: Context, conn: Connection, count: int | None = None) -> Roster:

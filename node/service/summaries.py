@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 
 from node.context import Context
 from node.domain.refusals import StorageFull
-from node.service import row_check
+from node.service import life, row_check
 from node.service import rows as others
 from node.service.commit import Batch, write
 from node.service.own_rows import own_rows
@@ -35,7 +35,7 @@ PAGE_ROOM = PAYLOAD_BYTES_MAX - 1024
 def tick(ctx: Context) -> int:
     """Bring rows and figures up to date and seal what changed; how many topics were looked at."""
     done = 0
-    while ctx.identity.inc.number and _anything_due(ctx):
+    while life.now(ctx).live and _anything_due(ctx):
         with write(ctx) as batch:
             some = max(refresh(batch), grow_late(batch))
         done += some
@@ -47,7 +47,7 @@ def tick(ctx: Context) -> int:
 def catch_up(ctx: Context) -> None:
     """What a reader expects to be counted: what waits now, as far as one transaction takes it. Where nothing can be
     written, on a full disk, figures stay as they are."""
-    if ctx.identity.inc.number and _anything_due(ctx):
+    if life.now(ctx).live and _anything_due(ctx):
         with suppress(StorageFull), write(ctx) as batch:
             refresh(batch)
             grow_late(batch)

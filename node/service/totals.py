@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, select, up
 
 from node.context import Context
 from node.domain.rollup import month_before
+from node.service import life
 from node.service.commit import Batch, write
 from node.service.rows import TOTALS_PART
 from node.service.summaries import next_seq
@@ -29,7 +30,7 @@ _s, _r, _t = ag.said_rows.c, ag.topic_rows.c, ag.totals.c
 
 def tick(ctx: Context) -> None:
     """Seal the months that are over, and count again those of others whose rows changed."""
-    if ctx.identity.inc.number == 0 or not _anything_to_do(ctx):
+    if not life.now(ctx).live or not _anything_to_do(ctx):
         return
     with write(ctx) as batch:
         batch.flush()

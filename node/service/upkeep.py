@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from node.context import Context
+from node.service import claims, guard, healing, life
 from node.service.commit import write
 from node.service.decide import expire
 from node.store import office
@@ -17,7 +18,7 @@ EXPIRE_AT_ONCE_MAX = 200
 
 def expire_offers(ctx: Context) -> int:
     """Decline offers to this node whose `answer_by` has passed (R3); how many."""
-    if ctx.identity.inc.number == 0:
+    if not life.now(ctx).live:
         return 0
     due = (t.topics.c.offered_to == ctx.identity.code, t.topics.c.answer_by < ctx.clock.now())
     with reading(ctx.engine) as conn:
@@ -26,6 +27,17 @@ def expire_offers(ctx: Context) -> int:
         return 0
     with write(ctx) as batch:
         return sum(expire(batch, id) for id in ids)
+
+
+def live_on(ctx: Context) -> None:
+    """What the end of an incarnation leaves to do: rise, claim and offer back, claim as approved, renew the guard."""
+    mine = life.now(ctx)
+    if not mine.live and mine.healing_since is not None:
+        with write(ctx) as batch:
+            healing.rise(batch)
+    claims.reclaim(ctx)
+    claims.proceed(ctx)
+    guard.keep(ctx)
 
 
 def prune(ctx: Context) -> None:

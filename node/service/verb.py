@@ -37,8 +37,9 @@ _REFUSALS: dict[str, type[Refusal]] = {
 
 
 def holding(batch: Batch, topic: TopicId) -> Working:
-    """The topic, which this node may write now. Raises NotFound, OfferOpen, NotTheWriter."""
+    """The topic, which this node may write now. Raises NotFound, Healing, OfferOpen, NotTheWriter."""
     found = batch.held(topic)
+    batch.check_live()
     chain = found.chain
     assert chain is not None  # noqa: S101 - held() found it
     if (chain.custodian, chain.inc) != (batch.me, batch.inc) or batch.frozen(chain):

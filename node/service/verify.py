@@ -179,11 +179,12 @@ class _Check:
         came: dict[TopicId, dict[NodeCode | None, int]] = {id: {} for id in ids}
         for row in self._conn.execute(here.where(e.topic.in_(ids)).group_by(e.topic, s.source)):
             came[row.topic][row.source] = row.n
-        gone = select(e.topic, o.peer, func.count().label("n")).join(t.outbox, o.statement == e.id)
-        went = {
-            (row.topic, row.peer): row.n
-            for row in self._conn.execute(gone.where(e.topic.in_(ids)).group_by(e.topic, o.peer))
-        }
+        now = select(e.topic, o.peer, e.id).join(t.outbox, o.statement == e.id).where(e.topic.in_(ids))
+        b = t.sent_before.c
+        before = select(e.topic, b.peer, e.id).join(t.sent_before, b.statement == e.id).where(e.topic.in_(ids))
+        gone = now.union(before).subquery()
+        counted = select(gone.c.topic, gone.c.peer, func.count().label("n")).group_by(gone.c.topic, gone.c.peer)
+        went = {(row.topic, row.peer): row.n for row in self._conn.execute(counted)}
         for folded in some:
             topic, chain = folded.working.id, folded.working.chain
             if chain is None or self._ctx.identity.code not in chain.participants:
@@ -197,19 +198,20 @@ class _Check:
         """Statements with no row of their own are those that wait, and are passed on all the same."""
         s = t.statements
         query = select(*fold.stored(s.c.id))
-        for table in (t.entries, t.remarks, t.registry, ag.summaries):
+        for table in (t.entries, t.orphans, t.remarks, t.registry, ag.summaries):
             query = query.where(~select(table.c.id).where(table.c.id == s.c.id).exists())
         known = waiting(self._conn)
         for row, result in fold.opened(folding, query.order_by(s.c.pos)):
             if isinstance(result, SyncError):
                 self._findings.add("statement", row.id, result)
             elif row.id not in known:
-                self._findings.add("statement", row.id, "is in none of entries, remarks, registry, summaries")
+                self._findings.add("statement", row.id, "is in none of entries, orphans, remarks, registry, summaries")
 
     def _check_strays(self) -> None:
         """Rows that belong to nothing."""
         r, e, p = t.remarks, t.entries, t.topics
-        about = select(r.c.id).outerjoin(e, e.c.id == r.c.entry)
+        lost = select(t.orphans.c.id).where(t.orphans.c.id == r.c.entry, t.orphans.c.topic == r.c.topic).exists()
+        about = select(r.c.id).outerjoin(e, e.c.id == r.c.entry).where(~lost)
         strays = {
             "remark": about.where(e.c.topic.is_(None) | (e.c.topic != r.c.topic)),
             "topic": select(p.c.id).where(~select(e.c.id).where(e.c.topic == p.c.id).exists()),

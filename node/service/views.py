@@ -37,7 +37,8 @@ _DURABILITY = select(
         t.outbox.c.statement == t.statements.c.id,
         t.links.c.peer == t.outbox.c.peer,
         t.outbox.c.seq <= t.links.c.acked_seq,
-    ),
+    )
+    & ~exists().where(t.sent_before.c.statement == t.statements.c.id),
 ).where(t.statements.c.id.in_(bindparam("ids", expanding=True)))
 
 

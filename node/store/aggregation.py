@@ -6,8 +6,8 @@ All are projections but `rows_due`, a queue, and `heard_at`, which nobody signed
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from node.domain.rollup import MEASURES
-from node.store.tables import Code, Digest, Inc, When
-from node.store.tables import metadata as metadata
+from node.store.columns import Code, Digest, Inc, When
+from node.store.columns import metadata as metadata
 
 summaries = Table(
     "summaries",

@@ -30,6 +30,9 @@ class Link:
     last_contact_at: datetime | None
     next_try_at: datetime | None
     failures: int
+    instance: str | None = None
+    known: bool = True
+    comparing: bool = False
     dirty: bool = False
 
     def send(self, identity: Digest) -> tuple[int, Digest]:
@@ -44,6 +47,16 @@ class Link:
         self.received_seq += 1
         self.received_hash = stream_hash(self.received_hash, identity)
         self.dirty = True
+
+    def restart(self, start: Digest) -> None:
+        """Our stream begins anew, in another incarnation, of which the peer has to hear first."""
+        self.sent_seq = self.acked_seq = 0
+        self.sent_hash = self.acked_hash = start
+        self.known, self.comparing, self.dirty = False, True, True
+
+    def expect(self, inc: Incarnation, start: Digest) -> None:
+        """The peer's stream begins anew, in another incarnation of it."""
+        self.received_inc, self.received_seq, self.received_hash, self.dirty = inc, 0, start, True
 
 
 _ONE = select(links).where(links.c.peer == bindparam("peer"))
@@ -92,6 +105,7 @@ def create(
 def store(conn: Connection, link: Link) -> None:
     values = {
         "link": link.peer,
+        "url": link.url,
         "sent_seq": link.sent_seq,
         "sent_hash": link.sent_hash,
         "acked_seq": link.acked_seq,
@@ -103,6 +117,9 @@ def store(conn: Connection, link: Link) -> None:
         "last_contact_at": link.last_contact_at,
         "next_try_at": link.next_try_at,
         "failures": link.failures,
+        "instance": link.instance,
+        "known": link.known,
+        "comparing": link.comparing,
     }
     conn.execute(_STORE, values)
 

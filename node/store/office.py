@@ -17,8 +17,8 @@ from sqlalchemy import (
     text,
 )
 
-from node.store.tables import Digest, Serial, When
-from node.store.tables import metadata as metadata
+from node.store.columns import Digest, Serial, When
+from node.store.columns import metadata as metadata
 
 users = Table(
     "users",

@@ -35,6 +35,10 @@ def entry_row(statement: Statement, topic: TopicId) -> Row:
     }
 
 
+def orphan_row(statement: Statement, topic: TopicId) -> Row:
+    return {**entry_row(statement, topic), "prev": statement.payload.prev, "disposed": None}
+
+
 def remark_row(statement: Statement, at: datetime) -> Row:
     remark = statement.payload
     row = {"id": statement.id, "topic": remark.topic, "entry": remark.entry, "kind": remark.kind}

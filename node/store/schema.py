@@ -9,7 +9,7 @@ from node.store import aggregation, office, tables
 
 TABLES = (tables, office, aggregation)
 """The modules that define tables, all in one metadata."""
-HEAD = "0004"
+HEAD = "0005"
 
 
 def upgrade(engine: Engine) -> None:

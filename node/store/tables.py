@@ -4,56 +4,29 @@ every other table is a projection that `liandong verify --rebuild` can make agai
 Identities are lower-case hexadecimal text, instants are UTC, JSON columns hold what is only ever read whole.
 """
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-Digest = String(64)
-Code = String(6)
-Inc = String(64)
-"""An incarnation as `number.nonce`."""
-Serial = BigInteger().with_variant(Integer, "sqlite")
-
-
-class When(TypeDecorator[datetime]):
-    """An aware instant in UTC on both databases; SQLite itself knows no zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
+from node.store.columns import Code, Digest, Inc, Serial, When
+from node.store.columns import metadata as metadata
+from node.store.lives_tables import claims as claims
+from node.store.lives_tables import healing_peers as healing_peers
+from node.store.lives_tables import orphans as orphans
+from node.store.lives_tables import replaced_instances as replaced_instances
+from node.store.lives_tables import sent_before as sent_before
 
 node = Table(
     "node",
@@ -66,8 +39,12 @@ node = Table(
     Column("parent", Code),
     Column("parent_url", String(200)),
     Column("anchor", Digest, comment="identity of the root's `anchored` this node trusts"),
-    Column("inc_number", Integer, nullable=False),
-    Column("inc_nonce", String(32), nullable=False),
+    Column("inc_number", Integer, nullable=False, comment="0 without a live incarnation"),
+    Column("inc_nonce", String(32), nullable=False, comment="of the live incarnation, or drawn for the next"),
+    Column("stream_inc", Inc, nullable=False, server_default="", comment="whose streams the outbox holds"),
+    Column("known_number", Integer, nullable=False, server_default=text("0"), comment="highest it ever knew of itself"),
+    Column("healing_since", When),
+    Column("healing_why", String(40)),
     Column("created_at", When, nullable=False),
 )
 
@@ -141,8 +118,11 @@ topics = Table(
     Column("step", String(12), nullable=False),
     Column("origin", Code, nullable=False),
     Column("custodian", Code, nullable=False),
+    Column("inc", Inc, nullable=False, server_default="", comment="the writer's incarnation"),
     Column("offered_to", Code),
-    Column("mine", Boolean, nullable=False, comment="whether this node is a participant"),
+    Column("offered_inc", Inc),
+    Column("mine", Boolean, nullable=False, comment="whether this node is, or on a lost branch was, a participant"),
+    Column("lost", Text, nullable=False, server_default="[]", comment="participants on lost branches"),
     Column("seq", BigInteger, nullable=False),
     Column("head", Digest, nullable=False),
     Column("parent_entry", Digest),
@@ -156,8 +136,8 @@ topics = Table(
     Column("custody", Text, nullable=False, comment="sync.custody.Chain"),
     Column("work", Text, nullable=False, comment="node.domain.topic.Topic"),
     Index("ix_topics_list", "mine", "updated_at", "id"),
-    Index("ix_topics_custodian", "custodian", "status"),
-    Index("ix_topics_offered_to", "offered_to"),
+    Index("ix_topics_custodian", "custodian", "status", "inc"),
+    Index("ix_topics_offered_to", "offered_to", "offered_inc"),
     Index("ix_topics_parent_entry", "parent_entry", "parent_n"),
     Index("ix_topics_due_at", "due_at"),
 )
@@ -235,6 +215,11 @@ links = Table(
     Column("last_contact_at", When),
     Column("next_try_at", When),
     Column("failures", Integer, nullable=False),
+    Column("instance", String(32), comment="of the peer, as last heard"),
+    Column(
+        "known", Boolean, nullable=False, server_default=text("true"), comment="the peer's ack named our incarnation"
+    ),
+    Column("comparing", Boolean, nullable=False, server_default=text("false"), comment="sets are still to be compared"),
 )
 
 outbox = Table(
@@ -296,6 +281,8 @@ invitations = Table(
     Column("name", String(120), nullable=False),
     Column("tier", String(8), nullable=False),
     Column("at", When, nullable=False),
+    Column("renewal", String(2000), comment="why an enrolled node gets another key; null for a new node"),
+    Column("revoked", Boolean, nullable=False, server_default=text("false"), comment="the old key is in other hands"),
     Column("used_by", String(43), comment="thumbprint of the key the token is bound to"),
     Column("answer", LargeBinary, comment="the bytes that key was and will be answered"),
 )
@@ -354,6 +341,7 @@ instances = Table(
     Column("only", Integer, primary_key=True),
     Column("instance", String(32), nullable=False, comment="drawn at each start, shared by the processes of one"),
     Column("at", When, nullable=False),
+    Column("met_at", When, comment="the first good exchange since this start"),
 )
 
 leaves = Table(

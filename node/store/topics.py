@@ -1,5 +1,6 @@
 """Rows of `topics` and `topic_areas`: a topic's custody and work state, and what lists are filtered by."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +10,13 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from node.clock import parse_instant
 from node.domain.topic import Topic
-from node.store.codec import dump_chain, dump_topic, load_chain, load_topic
+from node.store.codec import dump_chain, dump_topic, inc_text, load_chain, load_topic
 from node.store.engine import upsert
 from node.store.tables import topic_areas, topics
 from schemas.ids import NodeCode, TopicId
 from sync.custody import Chain
 
-_LOAD = select(topics.c.id, topics.c.custody, topics.c.work, topics.c.text, topics.c.seen_at).where(
+_LOAD = select(topics.c.id, topics.c.custody, topics.c.work, topics.c.text, topics.c.seen_at, topics.c.lost).where(
     topics.c.id.in_(bindparam("ids", expanding=True))
 )
 
@@ -30,6 +31,8 @@ class Working:
     text: str | None = None
     seen_at: datetime | None = None
     areas_stored: tuple[str, ...] | None = None
+    lost: frozenset[NodeCode] = frozenset()
+    """Participants on branches that are not the chain (SPEC 14.6)."""
     dirty: bool = False
 
 
@@ -38,9 +41,9 @@ def load(conn: Connection, ids: Iterable[TopicId]) -> dict[TopicId, Working]:
     found = {}
     wanted = list(ids)
     for start in range(0, len(wanted), 500):
-        for id, custody, work, text, seen_at in conn.execute(_LOAD, {"ids": wanted[start : start + 500]}):
+        for id, custody, work, text, seen_at, lost in conn.execute(_LOAD, {"ids": wanted[start : start + 500]}):
             topic = load_topic(work)
-            found[id] = Working(id, load_chain(custody), topic, text, seen_at, topic.areas)
+            found[id] = Working(id, load_chain(custody), topic, text, seen_at, topic.areas, frozenset(json.loads(lost)))
     return found
 
 
@@ -108,8 +111,11 @@ def row_of(item: Working, around: Surroundings) -> dict[str, Any]:
         "step": topic.step,
         "origin": chain.origin,
         "custodian": chain.custodian,
+        "inc": inc_text(chain.inc),
         "offered_to": chain.offer.to if chain.offer else None,
-        "mine": around.me in chain.participants,
+        "offered_inc": inc_text(chain.offer.to_inc) if chain.offer else None,
+        "mine": around.me in chain.participants | item.lost,
+        "lost": json.dumps(sorted(item.lost)),
         "seq": chain.seq,
         "head": chain.head,
         "parent_entry": topic.parent.entry if topic.parent else None,

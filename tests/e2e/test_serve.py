@@ -16,7 +16,7 @@ from node.clock import Clock
 from node.config import Settings
 from node.context import Context
 from node.demo.town import free_port
-from node.service import joining
+from node.service import joining, life
 from node.service.commit import write
 from node.service.create import Plan, init_node
 from node.service.identity import load
@@ -168,4 +168,4 @@ def test_taken_port_is_said_in_one_line(machine: Machine):
     said = (machine.folder / "620102.log").read_text("utf-8").splitlines()
     assert len(said) == 1
     assert port in said[0]
-    assert county.identity.inc.number == 0
+    assert life.now(county).inc.number == 0

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from node.api import gate
 from node.api.topics import VERBS
+from node.store import office as own
 from node.store import tables
 from node.store.engine import reading
 from tests.edge.office import TOPIC, UNKNOWN, Office, make_office, problem
@@ -34,7 +35,7 @@ def topic(office: Office) -> str:
 def stored(office: Office) -> list[int]:
     """How many rows the tables have that a refusal must leave alone."""
     with reading(office.ctx.engine) as conn:
-        found = (tables.statements, tables.topics, tables.outbox, tables.idempotency, tables.audit, tables.parts)
+        found = (tables.statements, tables.topics, tables.outbox, own.idempotency, tables.audit, tables.parts)
         return [conn.execute(select(func.count()).select_from(table)).scalar_one() for table in found]
 
 

@@ -60,7 +60,7 @@ def test_other_method_is_405_and_told_all_that_are_allowed(office: Office, path:
     assert response.headers["allow"] == allow
 
 
-@pytest.mark.parametrize("path", ["/api/v1/topics/", "/api/v2/topics", "/api/v1", "/api/v1/claims", "/healthz/"])
+@pytest.mark.parametrize("path", ["/api/v1/topics/", "/api/v2/topics", "/api/v1", "/api/v1/seizures", "/healthz/"])
 def test_path_that_is_none_is_404_and_never_redirected(office: Office, path: str):
     assert problem(office.client.get(path, headers=office.clerk, follow_redirects=False)) == "not-found"
 

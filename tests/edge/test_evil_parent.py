@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from node.context import Context
 from node.domain.refusals import BadToken
-from node.service import exchange, joining
+from node.service import exchange, joining, life
 from node.service.commit import write
 from node.service.open import open_topic
 from node.service.roster import current
@@ -33,7 +33,7 @@ from tests.wire import cast as c
 from tests.wire.cast import CITY, COUNTY, PROVINCE, Json, Thread
 from tests.wire.good import loose_lines
 
-MISSED = PASSING | {"links"}
+MISSED = PASSING | {"links", "replaced_instances"}
 """What may change when there was no answer: the failure is counted on the link."""
 NOTED = MISSED | {"parked", "audit"}
 
@@ -238,7 +238,7 @@ def test_statement_of_the_parent_gets_its_disposition(tree: House, name: str):
 
 def _registry_head(tree: House) -> str:
     with reading(tree.county.engine) as conn:
-        found: str = current(tree.county, conn).heads[(CITY, tree.city.identity.inc)].id
+        found: str = current(tree.county, conn).heads[(CITY, life.now(tree.city).inc)].id
     return found
 
 
@@ -258,18 +258,30 @@ def test_work_of_the_parent_on_a_topic_of_the_county_is_held(tree: House):
 ACKS: dict[str, Json] = {
     "more than was sent": {"seq": 2**31},
     "far more than a database counts": {"seq": 2**53 - 1},
-    "another hash": {"seq": 0, "hash": "0" * 64},
+    "of a later incarnation": {"inc": [2**53 - 1, "0" * 32]},
 }
 
 
-@pytest.mark.parametrize("name", ACKS)
-def test_ack_that_cannot_be_stops_the_link_and_nothing_else(tmp_path: Path, name: str):
+def ack_of(**change: Any) -> Json:
+    return {"inc": c.inc(COUNTY), "seq": 0, "hash": c.stream(COUNTY, CITY, [])[0], **change}
+
+
+def test_ack_with_another_hash_stops_the_link_and_nothing_else(tmp_path: Path):
     house = make_house(tmp_path)
-    ack = {"inc": c.inc(COUNTY), "seq": 0, "hash": c.stream(COUNTY, CITY, [])[0], **ACKS[name]}
     with unchanged(house.county, MISSED | {"audit"}):
-        call(house, lambda fake, asked: fake.reply(asked, tuple(b.born(CITY).raws), ack=ack))
+        call(house, lambda fake, asked: fake.reply(asked, tuple(b.born(CITY).raws), ack=ack_of(hash="0" * 64)))
         with pytest.raises(TransportError, match="link-stopped"):
             call(house, lambda fake, asked: fake.reply(asked))
+
+
+@pytest.mark.parametrize("name", ACKS)
+def test_ack_that_knows_more_of_us_than_we_do_ends_our_incarnation_and_no_more(tmp_path: Path, name: str):
+    """R10: a node that was restored would be told so; numbers that nobody can have granted are not believed."""
+    house = make_house(tmp_path)
+    with unchanged(house.county, MISSED | {"audit", "node"}):
+        call(house, lambda fake, asked: fake.reply(asked, ack=ack_of(**ACKS[name])))
+    mine = life.now(house.county)
+    assert (mine.live, mine.healing_why, mine.known_number) == (False, f"peer-knows-more {CITY}", 1)
 
 
 def test_ack_that_goes_back_is_fed_again(tmp_path: Path):
@@ -278,7 +290,7 @@ def test_ack_that_goes_back_is_fed_again(tmp_path: Path):
     lane = nodes.lane(tree.county, tree.city)
     nodes.settle([lane], [tree.county])
     start = {"inc": c.inc(COUNTY), "seq": 0, "hash": c.stream(COUNTY, CITY, [])[0]}
-    _, lane = call(tree, lambda fake, asked: fake.reply(asked, ack=start))
+    _, lane = call(tree, lambda fake, asked: fake.reply(asked, ack=start, instance=tree.city.instance))
     assert lane.start == 0
     received: list[int] = []
 
@@ -440,4 +452,4 @@ def test_answer_of_a_parent_under_another_key_than_the_token_says_is_refused(inv
 
 def test_answer_to_joining_is_taken_as_it_was_given(invited: Invited):
     joining.finish_join(invited.child, invited.token, invited.answer)
-    assert nodes.reload(invited.child).identity.inc == Incarnation(*c.inc(c.STRANGER))
+    assert life.now(nodes.reload(invited.child)).inc == Incarnation(*c.inc(c.STRANGER))

@@ -2,12 +2,31 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from node.service import exchange, life
+from node.store import links
 from node.store import tables as t
-from tests.edge.evil import JOIN, PASSING, Evil, House, count, delegated, digest_of, topic_of, unchanged
+from node.store.engine import reading
+from sync.errors import TransportError
+from tests import nodes
+from tests.edge.evil import (
+    JOIN,
+    PASSING,
+    Evil,
+    House,
+    count,
+    delegated,
+    digest_of,
+    make_house,
+    served,
+    topic_of,
+    unchanged,
+)
 from tests.wire import bodies as b
 from tests.wire import cast as c
 from tests.wire.cast import CITY, COUNTY, COUNTY2, PROVINCE, Json, Thread
@@ -19,18 +38,16 @@ REF, SALT = c.part("text", b"x")
 # ---- streams: more than was sent, another hash -------------------------------------------------------------------
 
 ACKS: dict[str, tuple[str, Json]] = {
-    "more than was sent": ("620105", {"seq": 2**31}),
-    "far more than any database counts": ("620111", {"seq": 2**53 - 1}),
-    "another hash": ("620121", {"seq": 0, "hash": "0" * 64}),
+    "more than was sent": {"seq": 2**31},
+    "far more than any database counts": {"seq": 2**53 - 1},
+    "of a later incarnation": {"inc": [9, "0" * 32]},
 }
 
 
-@pytest.mark.parametrize("name", ACKS)
-def test_ack_that_cannot_be_stops_the_link_and_nothing_else(house: House, name: str):
-    code, change = ACKS[name]
+def test_ack_with_another_hash_stops_the_link_and_nothing_else(house: House):
+    code = "620121"
     evil = house.another(code)
-    start = c.stream(CITY, code, [])[0]
-    ack = {"inc": c.inc(CITY), "seq": 0, "hash": start, **change}
+    ack = {"inc": c.inc(CITY), "seq": 0, "hash": "0" * 64}
     raw = evil.ready(b.born(what="with a bad ack").raws, ack=ack)
     with unchanged(house.city, PASSING | {"links", "audit"}):
         assert evil.send(raw).status == 200
@@ -39,8 +56,30 @@ def test_ack_that_cannot_be_stops_the_link_and_nothing_else(house: House, name: 
     assert house.evil(COUNTY2).say().status == 200
 
 
-def test_ack_of_another_incarnation_says_nothing(house: House, evil: Evil):
-    raw = evil.ready(ack={"inc": [9, "0" * 32], "seq": 2**53 - 1, "hash": "0" * 64})
+@pytest.mark.parametrize("name", ACKS)
+def test_child_that_only_says_that_it_knows_more_is_believed_once(tmp_path: Path, name: str):
+    """R10 asks no proof; but who then has nothing to show stands still until a person has looked."""
+    house = make_house(tmp_path)
+    above = nodes.lane(house.city, house.province)
+    with served(house.city) as url:
+        evil = Evil(url, COUNTY)
+        ack = {"inc": c.inc(CITY), "seq": 0, "hash": c.stream(CITY, COUNTY, [])[0], **ACKS[name]}
+        assert evil.send(evil.ready(ack=ack)).status == 200
+        evil.client.close()
+    assert life.now(house.city).healing_why == f"peer-knows-more {COUNTY}"
+    lanes = [(node, nodes.lane(node, house.city)) for node in (house.county, house.county2)]
+    for _ in range(12):
+        for node, lane in ((house.city, above), *lanes):
+            with suppress(TransportError):
+                exchange.call(node, lane)
+    mine = life.now(house.city)
+    assert mine.live and mine.inc.number > 1
+    with reading(house.city.engine) as conn:
+        assert {link.peer: link.stopped for link in links.load_all(conn) if link.stopped} == {COUNTY: "peer-knows-more"}
+
+
+def test_ack_of_an_earlier_incarnation_says_nothing(house: House, evil: Evil):
+    raw = evil.ready(ack={"inc": [0, ""], "seq": 2**53 - 1, "hash": "0" * 64})
     with unchanged(house.city, PASSING | {"links"}):
         assert evil.send(raw).status == 200
     assert evil.say().status == 200

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from node.context import Context
-from node.service import joining
+from node.service import joining, life
 from node.service.receive import retry_parked
 from node.service.verify import verify
 from node.store import links as link_rows
@@ -108,7 +108,7 @@ def _joined(name: str, ctx: Context, neighbours: list[Context], place: Place) ->
     if name not in ("join", "enrol"):
         return ctx, neighbours
     child, parent = (ctx, neighbours[0]) if name == "join" else (neighbours[0], ctx)
-    if not child.identity.inc.number:
+    if not life.now(child).live:
         token = place.notes["token"]
         joining.finish_join(child, token, joining.enrol_child(parent, joining.join_request(child, token)))
     child = load_node(place.folder, NEWCOMER)

@@ -20,7 +20,7 @@ from tlog_scales.tlog import ConsistencyProof, ConsistencyProofInvalid, Inclusio
 
 from node.app import create_app
 from node.context import Context
-from node.service import log
+from node.service import life, log
 from node.service.receipt import topic_receipt
 from node.store import log as rows
 from node.store.engine import reading
@@ -75,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         target.write_bytes(found.content)
     (folder / "tiles" / "checkpoint").write_text(text)
     with reading(city.engine) as conn:
-        ids = rows.leaf_ids(conn, city.identity.inc, 0, size)
+        ids = rows.leaf_ids(conn, life.now(city).inc, 0, size)
     yield Served(city, province, topic, text, folder / "tiles", ids)
     for node in (city, province):
         node.engine.dispose()
@@ -131,7 +131,7 @@ def test_proofs_they_make_from_our_tiles_are_those_we_make(served: Served):
     reader = TilesReader(LocalBackend(served.folder))
     reader.get_checkpoint()
     with reading(served.city.engine) as conn:
-        hasher = log.tree(conn, served.city.identity.inc)
+        hasher = log.tree(conn, life.now(served.city).inc)
         for index in (0, 1, 255, 256, 511, 512, state.size - 1):
             ours = [hasher(*item) for item in m.inclusion_ranges(index, state.size)]
             assert reader.get_inclusion_proof(index, state.size).node_hashes == ours

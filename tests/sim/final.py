@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.service import roster as rosters
 from node.service import verify as fsck
-from node.service.identity import GUARD
+from node.service.guard import GUARD
 from node.store.codec import load_chain
 from node.store.engine import reading
 from schemas.ids import Digest, NodeCode, TopicId

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from node.config import Settings
 from node.context import Context, Signal
+from node.service import life
 from node.service.create import Plan, init_node
 from node.service.exchange import Lane
 from node.service.identity import load
@@ -166,7 +167,7 @@ class Machine:
 
     @property
     def inc(self) -> Incarnation:
-        return self.ctx.identity.inc
+        return life.now(self.ctx).inc
 
     def rows(self, query: str, *values: object) -> list[Any]:
         """What stands in the database, read beside the node."""

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from node.clock import Clock
 from node.context import Context, Signal
-from node.service import decide, delegate, escalate, exchange, joining, work
+from node.service import decide, delegate, escalate, exchange, joining, life, work
 from node.service.commit import write
-from node.service.identity import GUARD
+from node.service.guard import GUARD
 from node.service.open import open_topic
 from node.service.published import publish
 from node.service.receive import receive_file, receive_request, retry_parked
@@ -166,8 +166,8 @@ def test_a_crash_between_the_grant_and_the_guard_is_made_good_at_the_next_start(
         joining.finish_join(replace(late, signal=_Dies()), token, answer)
     late.engine.dispose()
     again = reload(late)
-    assert json.loads(guard.read_bytes())["inc"] == list(again.identity.inc)
-    assert again.identity.inc.number == 1
+    assert json.loads(guard.read_bytes())["inc"] == list(life.now(again).inc)
+    assert life.now(again).inc.number == 1
     again.engine.dispose()
 
 

@@ -13,13 +13,15 @@ from sqlalchemy import insert, text, update
 from node.clock import Clock
 from node.context import Context
 from node.jobs import take_lock
+from node.service import life
+from node.service.commit import write
 from node.service.doctor import Finding, doctor
-from node.service.identity import GUARD, SIGNING_KEY
+from node.service.guard import GUARD
+from node.service.identity import SIGNING_KEY
 from node.service.users import add_user
 from node.store import office
 from node.store import tables as t
 from node.store.engine import is_sqlite
-from schemas.ids import Incarnation
 from tests.store.tree import COUNTY, PROVINCE, Tree, forge, note, open_topic, smuggle
 
 UNSAFE = "The database is damaged or set up unsafely: fsync = off"
@@ -101,8 +103,13 @@ def _full_disk(tree: Tree) -> Context:
     return replace(tree.city, settings=settings)
 
 
-def _not_enrolled(tree: Tree) -> Context:
-    return replace(tree.city, identity=replace(tree.city.identity, inc=Incarnation(0, "")))
+def _not_enrolled(tree: Tree) -> None:
+    change(tree.city, t.node, inc_number=0)
+
+
+def _healing(tree: Tree) -> None:
+    with write(tree.city) as batch:
+        life.end(batch, "restored")
 
 
 def _clock_back(tree: Tree) -> Context:
@@ -140,6 +147,7 @@ def _schema(tree: Tree) -> None:
         (_old_guard, "does not fit"),
         (_full_disk, "free where the data is"),
         (_not_enrolled, "not enrolled yet"),
+        (_healing, f"waits to compare with {PROVINCE}"),
         (_clock_back, "time"),
         (_stopped, "stands still: hash-mismatch"),
         (_silent_with_backlog, f"No contact with {PROVINCE}"),

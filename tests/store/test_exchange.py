@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from node.context import Context
 from node.domain.refusals import Unavailable
-from node.service import exchange, published, read
+from node.service import exchange, life, published, read
 from node.service.bundle import export_bundle
 from node.service.commit import write
 from node.service.lists import in_force
@@ -235,8 +235,8 @@ def test_another_hash_at_an_acknowledged_position_stops_the_link_with_an_alarm(t
     assert not verify(tree.city).ok
 
 
-def test_a_peer_that_knows_more_of_our_stream_than_we_do_stops_the_link(tree: Tree) -> None:
-    """What a restored node finds: its own past is ahead of it."""
+def test_a_peer_that_knows_more_of_our_stream_than_we_do_ends_our_incarnation(tree: Tree) -> None:
+    """What a restored node finds: its own past is ahead of it (R10)."""
     topic = open_topic(tree.city)
     tree.settle()
     with write(tree.city) as batch:
@@ -251,7 +251,8 @@ def test_a_peer_that_knows_more_of_our_stream_than_we_do_stops_the_link(tree: Tr
         link.acked_seq, link.acked_hash = link.sent_seq, before
     assert state_of(tree.province, topic)
     call(tree, tree.city)
-    assert rows(tree.city, t.links, t.links.c.peer == PROVINCE)[0].stopped == "peer-knows-more"
+    assert not life.now(tree.city).live
+    assert life.now(tree.city).healing_why == f"peer-knows-more {PROVINCE}"
 
 
 # ---- parts -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from node.config import Settings
 from node.context import Context
 from node.domain.errors import SheetError
 from node.domain.refusals import Healing
-from node.service import read
+from node.service import life, read
+from node.service.commit import write
 from node.service.create import Plan, init_node
 from node.service.intake import ROWS_AT_ONCE, import_topics
 from node.service.verify import verify
 from node.store import tables as t
 from schemas.api import ImportView, TopicFilter
-from schemas.ids import Incarnation, Tier
+from schemas.ids import Tier
 from sync.strict import strict_json
 from tests.store.tree import contents, rows
 
@@ -223,9 +223,10 @@ def test_what_is_no_sheet_is_refused(ctx: Context) -> None:
 
 
 def test_a_node_that_may_not_sign_imports_nothing(ctx: Context) -> None:
-    dead = replace(ctx, identity=replace(ctx.identity, inc=Incarnation(0, "")))
+    with write(ctx) as batch:
+        life.end(batch, "restored")
     with pytest.raises(Healing):
-        take(dead, MESSAGES)
+        take(ctx, MESSAGES)
     assert not rows(ctx, t.topics)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from node.context import Context
 from node.domain.refusals import NotTheWriter
-from node.service import decide, read, remark, work
+from node.service import decide, life, read, remark, work
 from node.service.commit import write
 from node.service.receive import receive_file, receive_reply, receive_request, retry_parked
 from node.service.verify import verify
@@ -59,7 +59,7 @@ def swap_last_two(node: Context, peer: str) -> None:
     with write(node) as batch:
         last = batch.conn.execute(select(t.outbox).where(t.outbox.c.peer == peer).order_by(t.outbox.c.seq)).all()
         one, two = last[-2:]
-        start = stream_start(node.identity.code, node.identity.inc, peer)
+        start = stream_start(node.identity.code, life.now(node).inc, peer)
         running = last[-3].hash if len(last) > 2 else start
         for seq, statement in ((one.seq, two.statement), (two.seq, one.statement)):
             running = stream_hash(running, statement)
@@ -247,7 +247,7 @@ def _as_file(node: Context, raw: bytes) -> bytes:
     first, *rest = raw.split(b"\n")[:-2]
     head = {**strict_json(first), "lane": "file"}
     head |= dict.fromkeys(("session", "nonce", "answers", "challenge"))
-    shared = header(node.identity.code, node.identity.inc, "2026-01-01T00:00:00Z")
+    shared = header(node.identity.code, life.now(node).inc, "2026-01-01T00:00:00Z")
     lines = [line for line in rest if line.startswith(b'{"payload"')]
     return compose(head, lines, [], shared, node.identity.signer)
 
@@ -316,7 +316,7 @@ def test_an_acceptance_after_a_decline_of_one_offer_is_a_proof(tree: Tree) -> No
 
 def smuggle_remark(node: Context, topic: str, offer: str) -> None:
     payload = {
-        **header(node.identity.code, node.identity.inc, "2026-01-01T00:00:00Z"),
+        **header(node.identity.code, life.now(node).inc, "2026-01-01T00:00:00Z"),
         "topic": topic,
         "entry": offer,
         "kind": "declined",

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from node.context import Context
-from node.service import remark, row_check
+from node.service import life, remark, row_check
 from node.service.commit import write
 from node.service.own_rows import own_rows
 from node.service.receive import retry_parked
@@ -61,7 +61,7 @@ def pages(node: Context) -> list[Row]:
 def lie(node: Context, to: str, *rows: Row) -> None:
     """A page with these rows on the stream to a neighbour, as if this node had sealed it."""
     with write(node) as batch:
-        shared = header(node.identity.code, node.identity.inc, batch.at)
+        shared = header(node.identity.code, life.now(node).inc, batch.at)
     page = {"kind": "page", "seq": 99, "parts": [], "body": {"rows": [row.model_dump(mode="json") for row in rows]}}
     smuggle(node, seal({**shared, **page}, SUMMARY, node.identity.signer), to)
 
@@ -241,7 +241,7 @@ def _leaf(row: Row) -> str:
 
 def test_a_page_of_a_kind_nobody_knows_is_held_and_passed_on(tree: Tree):
     with write(tree.county) as batch:
-        shared = header(COUNTY, tree.county.identity.inc, batch.at)
+        shared = header(COUNTY, life.now(tree.county).inc, batch.at)
     payload = {**shared, "kind": "weather", "seq": 0, "parts": [], "body": {"rain": 1}}
     smuggle(tree.county, seal(payload, SUMMARY, tree.county.identity.signer), CITY)
     tree.settle()

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from node.clock import Clock
 from node.context import Context
 from node.domain.rollup import month_of
-from node.service import behind, totals
+from node.service import behind, life, totals
 from node.service.aggregate import aggregate
 from node.service.commit import write
 from node.service.verify import verify
@@ -145,7 +145,7 @@ def _lie(tree: Tree, period: str, leaves: dict[str, str], **other: Any) -> None:
     """Totals over rows that nobody sealed."""
     with write(tree.county) as batch:
         part = batch.part("rows", listed(leaves.items()), "application/octet-stream", "full")
-        shared = header(COUNTY, tree.county.identity.inc, batch.at)
+        shared = header(COUNTY, life.now(tree.county).inc, batch.at)
     body = {"period": period, "rows": len(leaves), "root": root(list(leaves.values())), "open": 1, "closed": 0}
     body |= {"outcomes": [0, 0, 0, 0], "participations": 0, **other}
     payload = {**shared, "kind": "totals", "seq": 90, "body": body, "parts": [part.model_dump(mode="json")]}

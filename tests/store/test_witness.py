@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from node.context import Context
 from node.domain.refusals import CheckpointConflict, NotAllowed, NotFound, StaleCheckpoint
-from node.service import exchange, log, witness
+from node.service import exchange, life, log, witness
 from node.service.commit import write
 from node.store import log as rows_of_log
 from node.store import tables as t
@@ -51,7 +51,7 @@ def own_state(node: Context) -> Checkpoint:
     """The node's log as its stored statements say it must be."""
     mine = rows(node, t.statements, t.statements.c.source.is_(None))
     hashes = [leaf_hash(bytes.fromhex(row.id)) for row in sorted(mine, key=lambda row: row.pos)]
-    name = origin(node.identity.code, node.identity.inc)
+    name = origin(node.identity.code, life.now(node).inc)
     return Checkpoint(name, len(hashes), root(len(hashes), from_leaves(hashes)))
 
 
@@ -61,7 +61,7 @@ def test_everything_a_node_writes_is_a_leaf_in_the_order_written(tree: Tree):
     for node in tree.nodes:
         log.make_checkpoint(node)
         with reading(node.engine) as conn:
-            kept = rows_of_log.latest(conn, node.identity.inc)
+            kept = rows_of_log.latest(conn, life.now(node).inc)
         if kept is None:
             assert own_state(node).size == 0
             continue
@@ -87,14 +87,14 @@ def test_parent_signs_for_the_child_and_child_for_the_parent(tree: Tree):
     sign(tree)
     for node, by in ((tree.county, tree.city), (tree.city, tree.county), (tree.city, tree.province)):
         with reading(node.engine) as conn:
-            (signed,) = rows_of_log.cosigned(conn, node.identity.inc, [by.identity.code])
-            kept = rows_of_log.note_at(conn, node.identity.inc, signed.size)
+            (signed,) = rows_of_log.cosigned(conn, life.now(node).inc, [by.identity.code])
+            kept = rows_of_log.note_at(conn, life.now(node).inc, signed.size)
         assert signed.size == own_state(node).size
         text = str(read_checkpoint(kept.note)[0])
         key = witness_key(by.identity.code, by.identity.signer.public)
         assert signed_by(text, read_lines(signed.line), key)
         with reading(by.engine) as conn:
-            assert log.last_cosigned(conn, node.identity.code, node.identity.inc) == (kept.size, kept.root)
+            assert log.last_cosigned(conn, node.identity.code, life.now(node).inc) == (kept.size, kept.root)
 
 
 def test_statement_is_local_then_received_then_settled_everywhere(tree: Tree):
@@ -182,7 +182,7 @@ def submission(node: Context, old: int, size: int, change: bool = False, signer:
     hashes = [leaf_hash(n.to_bytes(4, "big")) for n in range(size)]
     if change:
         hashes[0] = leaf_hash(b"another")
-    name = origin(node.identity.code, node.identity.inc)
+    name = origin(node.identity.code, life.now(node).inc)
     state = Checkpoint(name, size, root(size, from_leaves(hashes)))
     ranges = consistency_ranges(old, size) if old <= size else []
     proof = tuple(from_leaves(hashes)(*item) for item in ranges)
@@ -192,7 +192,7 @@ def submission(node: Context, old: int, size: int, change: bool = False, signer:
 
 def last(tree: Tree, node: Context) -> tuple[int, str] | None:
     with reading(tree.city.engine) as conn:
-        return log.last_cosigned(conn, node.identity.code, node.identity.inc)
+        return log.last_cosigned(conn, node.identity.code, life.now(node).inc)
 
 
 def test_witness_signs_what_continues_what_it_signed(tree: Tree):
@@ -285,7 +285,7 @@ def test_link_stops_where_the_witness_has_signed_more_than_the_log_holds(tree: T
 def test_cosignature_under_another_key_is_not_taken(tree: Tree):
     open_topic(tree.county)
     log.make_checkpoint(tree.county)
-    name = origin(COUNTY, tree.county.identity.inc)
+    name = origin(COUNTY, life.now(tree.county).inc)
     state = own_state(tree.county)
     line = cosign(str(state), f"liandong/{CITY}", tree.other.identity.signer, 1)
     said = CosignatureLine(log=name, size=state.size, root=state.root.hex(), line=line)

@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select, text
 from node.clock import Clock
 from node.config import Settings
 from node.context import Context
-from node.service import decide, delegate, escalate, exchange, finish, giveback, work
+from node.service import decide, delegate, escalate, exchange, finish, giveback, life, work
 from node.service import open as opening
 from node.service.commit import write
 from node.service.identity import load
@@ -223,7 +223,7 @@ def forge(node: Context, topic: str, change: Callable[[dict[str, Any]], None], s
         chain = batch.working(topic).chain
         assert chain is not None
         payload: dict[str, Any] = {
-            **header(node.identity.code, node.identity.inc, batch.at),
+            **header(node.identity.code, life.now(node).inc, batch.at),
             "topic": topic,
             "seq": chain.seq + 1,
             "prev": chain.head,

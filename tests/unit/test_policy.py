@@ -29,7 +29,6 @@ CUSTODY = [
     "detach",
     "close",
     "reopen",
-    "import",
 ]
 OFFICE = "add_user change_user change_roles end_sessions keep_units hand_over invite enrol trust load_catalogue link"
 EVERYONE = dict.fromkeys([*ROLES, SECURITY], NODE)
@@ -37,9 +36,9 @@ EXPECTED: dict[str, dict[str, Relation]] = {
     **{verb: {"clerk": NODE} for verb in (*CUSTODY, "close", "reopen", "import")},
     **{
         verb: {"clerk": NODE, "coordinator": UNIT}
-        for verb in ("open", "step", "note", "attend", "amend", "result", "submitter", "take_draft")
+        for verb in ("open", "step", "note", "attend", "amend", "result", "dispose", "submitter", "take_draft")
     },
-    **{verb: {"admin": NODE} for verb in [*OFFICE.split(), "rehome"]},
+    **{verb: {"admin": NODE} for verb in [*OFFICE.split(), "claim", "approve_claim", "waive", "heal"]},
     **dict.fromkeys(("read", "read_units", "sign_out", "own_account"), EVERYONE),
     "remark": {"clerk": NODE, "coordinator": UNIT, "supervisor": NODE, "leader": NODE},
     "assign": {"clerk": NODE, "coordinator": UNIT, "leader": NODE},

@@ -32,6 +32,7 @@ PUBLISHED = {
         "not-witnessed",
         "step-order",
         "children-open",
+        "orphans-open",
         "close-at-origin",
         "healing",
         "duties-open",

@@ -63,7 +63,8 @@ def _member(row: Json) -> Member:
     key: Key = load_key(row["code"], unb64(row["key"]))
     tier = Tier(row["tier"])
     card = Card.model_construct(code=row["code"], name=row["code"], tier=tier, url="", key=row["key"], box="")
-    return Member(card, row["parent"], tuple(Incarnation(*inc) for inc in row["incs"]), key, "0" * 64)
+    lives = tuple((Incarnation(*inc), key.kid) for inc in row["incs"])
+    return Member(card, row["parent"], lives, (key,), "0" * 64)
 
 
 def _statement(given: Json) -> Json:

@@ -42,13 +42,17 @@ LIMITS = [
     "sync.transport",
     "node.service.receive",
     "node.service.exchange",
+    "node.service.life",
     "node.service.parts",
     "node.service.bundle",
 ]
-NOT_ON_THE_WIRE = {"LINE_OVERHEAD", "QUERY_VALUES_MAX", "CHALLENGED"}
+NOT_ON_THE_WIRE = {"OLD_BYTES_MIN", "LINE_OVERHEAD", "QUERY_VALUES_MAX", "CHALLENGED"}
 CODE_FILES = [
     *(ROOT / "sync").glob("*.py"),
-    *(ROOT / "node/service" / f"{name}.py" for name in ("commit", "receive", "rows", "bundle", "exchange", "joining")),
+    *(
+        ROOT / "node/service" / f"{name}.py"
+        for name in ("commit", "receive", "rows", "bundle", "exchange", "joining", "branches", "clones", "life")
+    ),
 ]
 ERRORS = {"Refused", "Held", "Deferred", "BadDocument", "BadKey", "TransportError", "TimedOut"}
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from node.store.tables import When
+from node.store.columns import When
 
 _MEASURES = (
     *("count", "open", "overdue", "closed", "a", "b", "c", "d", "solved_at_origin", "hops", "returns", "reopened"),

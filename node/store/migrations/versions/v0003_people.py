@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from node.store.tables import Serial, When
+from node.store.columns import Serial, When
 
 revision = "0003"
 down_revision = "0002"

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from node.store.tables import When
+from node.store.columns import When
 
 revision = "0004"
 down_revision = "0003"
