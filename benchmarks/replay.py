@@ -1,0 +1,165 @@
+"""Five years of an office, played by a thread beside its running node: what a county raises and solves, what its city
+does with what is handed up. The player keeps no state: killed at any moment it goes on from what the database holds.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from node.clock import Clock
+from node.config import Settings
+from node.context import Context
+from node.domain.errors import DomainError
+from node.domain.topic import STEPS
+from node.service import decide, escalate, finish, giveback, remark, work
+from node.service.commit import Batch, write
+from node.service.identity import load
+from node.service.open import open_topic
+from node.store.codec import load_topic
+from node.store.engine import reading
+from node.store.tables import topics
+from schemas import api
+
+BEGIN = datetime(2019, 5, 1, tzinfo=UTC)
+YEARS_DAYS = 5 * 365
+AT_ONCE = 20
+HANDED_UP_EVERY = 20
+"""One topic in so many needs the city."""
+HEADCOUNTS = (8, 12, 15, 18, 21)
+"""Together with the share of topics they make the participations of the sources: 400,000 on 27,000."""
+IDLE_S = 0.5
+_BUSY_S = 2.0
+
+
+class Replayed(Clock):
+    """Shows the day that is being played."""
+
+    def __init__(self) -> None:
+        self.day = BEGIN
+
+    def now(self) -> datetime:
+        return self.day
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """One node's player: how many topics it has to raise (a city: none)."""
+
+    settings: Settings
+    quota: int
+
+    def start(self) -> None:
+        threading.Thread(target=self._play, name="player", daemon=True).start()
+
+    def _play(self) -> None:
+        clock = Replayed()
+        ctx = load(self.settings, clock)
+        while True:
+            try:
+                busy = (
+                    _answer(ctx, clock) or _go_on(ctx, clock) or (bool(self.quota) and _raise(ctx, clock, self.quota))
+                )
+            except DomainError:
+                busy = False
+                time.sleep(_BUSY_S)
+            if not busy:
+                time.sleep(IDLE_S)
+
+
+def solved(ctx: Context) -> int:
+    """How many topics this node raised and closed."""
+    with reading(ctx.engine) as conn:
+        mine = (topics.c.origin == ctx.identity.code, topics.c.status == "closed")
+        found: int = conn.execute(select(func.count()).select_from(topics).where(*mine)).scalar_one()
+    return found
+
+
+def _raise(ctx: Context, clock: Replayed, quota: int) -> bool:
+    """Open the next few topics, spread evenly over the five years."""
+    with reading(ctx.engine) as conn:
+        query = select(func.count()).select_from(topics).where(topics.c.origin == ctx.identity.code)
+        there: int = conn.execute(query).scalar_one()
+    if there >= quota:
+        return False
+    clock.day = BEGIN + timedelta(days=YEARS_DAYS * there / quota)
+    chance = random.Random(there)
+    with write(ctx) as batch:
+        for n in range(there, min(quota, there + AT_ONCE)):
+            source = chance.choice(["热线", "提案", "来信", "委员工作站"])
+            form = api.OpenForm(title=f"民生实事第{n}件", text="群众反映。", areas=[ctx.identity.code], source=source)
+            open_topic(batch, form)
+    return True
+
+
+def _go_on(ctx: Context, clock: Replayed) -> bool:
+    """The next act of a few topics that are held here and were raised here."""
+    mine = (topics.c.custodian == ctx.identity.code, topics.c.origin == ctx.identity.code)
+    rows = _some(ctx, *mine, topics.c.status == "active")
+    for row in rows:
+        clock.day = max(clock.day, _when(row) + timedelta(days=10))
+    return _each(ctx, rows, _act)
+
+
+def _act(batch: Batch, row: Any) -> None:
+    """As far as one transaction takes a topic: half its steps, then the rest and its end."""
+    topic = load_topic(row.work)
+    count = int(row.number[-6:])
+    if topic.step == "collect":
+        for step in ("decide", "research"):
+            work.step(batch, row.id, api.StepForm(step=step, text="已核实", override_reason="本级可办"))  # type: ignore[arg-type]
+        return
+    if topic.step == "research":
+        work.step(batch, row.id, api.StepForm(step="consult", text="已协商"))
+        work.attend(batch, row.id, api.AttendForm(headcount=HEADCOUNTS[count % len(HEADCOUNTS)], form="民情恳谈会"))
+        if count % HANDED_UP_EVERY == 0:
+            form = api.EscalateForm(reason="需市级统筹", tried="已协商", override_reason="涉及市管道路")
+            escalate.escalate(batch, row.id, form)
+        return
+    for step in STEPS[STEPS.index(topic.step) + 1 :]:
+        work.step(batch, row.id, api.StepForm(step=step, text="已办"))
+    work.result(batch, row.id, api.ResultForm(outcome="A", text="已解决"))
+    finish.close(batch, row.id, api.CloseForm())
+    if count % 3 == 0:
+        remark.remark(batch, row.id, api.RemarkForm(kind="rate", rating="satisfied", text="满意"))
+
+
+def _answer(ctx: Context, clock: Replayed) -> bool:
+    """Take what is offered; a city solves what was handed up and gives it back."""
+    offered = _some(ctx, topics.c.offered_to == ctx.identity.code)
+    for row in offered:
+        clock.day = max(clock.day, _when(row) + timedelta(days=2))
+    if _each(ctx, offered, lambda batch, row: decide.accept(batch, row.id, api.AcceptForm())):
+        return True
+    others = (topics.c.custodian == ctx.identity.code, topics.c.origin != ctx.identity.code)
+    return _each(ctx, _some(ctx, *others, topics.c.status == "active"), _solve)
+
+
+def _solve(batch: Batch, row: Any) -> None:
+    work.step(batch, row.id, api.StepForm(step="implement", text="市级已办"))
+    giveback.report(batch, row.id, api.ReportForm(text="已办结"))
+
+
+def _some(ctx: Context, *where: Any) -> Sequence[Any]:
+    with reading(ctx.engine) as conn:
+        return conn.execute(select(topics).where(*where).order_by(topics.c.updated_at).limit(AT_ONCE)).all()
+
+
+def _each(ctx: Context, rows: Sequence[Any], act: Callable[[Batch, Any], Any]) -> bool:
+    if not rows:
+        return False
+    with write(ctx) as batch:
+        batch.prefetch([row.id for row in rows])
+        for row in rows:
+            act(batch, row)
+    return True
+
+
+def _when(row: Any) -> datetime:
+    at: datetime = row.updated_at
+    return at
