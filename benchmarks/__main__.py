@@ -21,6 +21,7 @@ MEASURES = {
     "B4": "writes",
     "B5": "growth",
     "B6": "idle",
+    "B7": "million",
     "B8": "flood",
 }
 
