@@ -1,0 +1,1 @@
+"""A small second implementation of the protocol, written from schemas/SPEC.md alone."""
