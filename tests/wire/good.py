@@ -53,6 +53,7 @@ def simple(checks: str, name: str, spec: str, given: Json, **expect: Any) -> Vec
 
 
 _REFUSED = {"malformed", "too-large", "invalid", "bad-key", "wrong-type"}
+_REFUSED |= {"unproven", "no-witness", "not-this-root", "not-of-this-log", "bad-context"}
 _DEFERRED = {"unknown-key", "gap"}
 
 

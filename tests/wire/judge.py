@@ -14,10 +14,14 @@ from schemas.exchange import Invitation
 from schemas.ids import Incarnation, Tier
 from schemas.registry import Card
 from schemas.summary import Row
+from sync import merkle
 from sync.custody import Chain, check_offer, check_opened, evolve, writer
 from sync.errors import BadDocument, BadKey, Deferred, Held, Refused, SyncError
 from sync.exchange import read
 from sync.keys import Key, Keyring, check_public_key, load_key, thumbprint, unb64
+from sync.log import open_checkpoint, read_checkpoint, witness_key
+from sync.note import signed_by
+from sync.receipt import read_receipt
 from sync.roster import Member, Roster, enrol
 from sync.sealing import Statement, open_join, open_statement, parse
 from sync.stream import stream_hash, stream_start
@@ -131,7 +135,8 @@ def _document(given: Json) -> Json:
         except SyncError as error:
             said = disposition(error)
         items.append({"id": item.id, **said})
-    return {"items": items, "chunks": len(found.chunks), "verdicts": len(found.verdicts), "pulls": len(found.pulls)}
+    said = {"items": items, "chunks": len(found.chunks), "verdicts": len(found.verdicts), "pulls": len(found.pulls)}
+    return said | ({"log": len(found.log)} if found.log else {})
 
 
 def _key(given: Json) -> Json:
@@ -186,6 +191,42 @@ def _row(row: Json) -> Row:
     return Row.model_validate_json(json.dumps(row))
 
 
+def _tree(given: Json) -> Json:
+    hasher = merkle.from_leaves([merkle.leaf_hash(bytes.fromhex(item)) for item in given["leaves"]])
+    size = len(given["leaves"])
+    return {
+        "roots": [merkle.root(n, hasher).hex() for n in range(1, size + 1)],
+        "inclusion": [hasher(*item).hex() for item in merkle.inclusion_ranges(given["index"], size)],
+        "consistency": [hasher(*item).hex() for item in merkle.consistency_ranges(given["old"], size)],
+    }
+
+
+def _checkpoint(given: Json) -> Json:
+    try:
+        found = open_checkpoint(given["raw"], unb64(given["key"]))
+        _, lines = read_checkpoint(given["raw"])
+        seen = []
+        for code, key in given["witnesses"].items():
+            verifier = witness_key(code, unb64(key))
+            at = signed_by(str(found), lines, verifier)
+            if at is None and any(verifier.made(line) for line in lines):
+                raise Held("bad-signature")
+            seen += [{"node": code, "at": at}] if at is not None else []
+    except SyncError as error:
+        return disposition(Held(error.code) if error.code == "bad-signature" else error)
+    return {"log": found.origin, "size": found.size, "root": found.root.hex(), "seen": seen}
+
+
+def _receipt(given: Json) -> Json:
+    try:
+        found = read_receipt(raw_of(given), unb64(given["root"]))
+    except SyncError as error:
+        return disposition(error)
+    said = {"statement": found.statement.id, "kind": found.statement.payload.kind, "author": found.author.code}
+    seen = [{"node": seen.node.code, "at": seen.at} for seen in found.seen]
+    return {**said, "index": found.index, "size": found.checkpoint.size, "seen": seen}
+
+
 CHECKS: dict[str, Callable[[Json], Json]] = {
     "statement": _statement,
     "chain": _chain,
@@ -196,6 +237,9 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "part": _part,
     "token": _token,
     "join": _join,
+    "tree": _tree,
+    "checkpoint": _checkpoint,
+    "receipt": _receipt,
     "rows": _rows,
     "order": _order,
 }

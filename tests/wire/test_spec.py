@@ -13,17 +13,22 @@ from schemas import entry, registry, remark, summary
 from schemas.exchange import (
     Ack,
     Budget,
+    CheckpointLine,
     Chunk,
+    CosignatureLine,
     DocumentHeader,
+    HeardLine,
     Invitation,
     JoinRequest,
     Pull,
+    SettledLine,
     Verdict,
 )
 from schemas.ids import FIRST_TERM, Incarnation
 from schemas.statement import Entry, Header, PartRef, RegistryEntry, Remark, Seal, Summary
 from sync.custody import evolve, writer
 from sync.exchange import read
+from sync.receipt import Extra
 from sync.sealing import open_statement
 from tests.wire import cast as c
 from tests.wire.example import documents
@@ -45,13 +50,27 @@ LIMITS = [
     "node.service.life",
     "node.service.parts",
     "node.service.bundle",
+    "sync.note",
+    "sync.log",
 ]
-NOT_ON_THE_WIRE = {"OLD_BYTES_MIN", "LINE_OVERHEAD", "QUERY_VALUES_MAX", "CHALLENGED"}
+NOT_ON_THE_WIRE = {
+    "OLD_BYTES_MIN",
+    "PLAIN",
+    "TIMED",
+    "LEVEL_MAX",
+    "HASH_BYTES",
+    "TILE_WIDTH",
+    "KEY_BYTES",
+    "SIGNATURE_BYTES",
+    "LINE_OVERHEAD",
+    "QUERY_VALUES_MAX",
+    "CHALLENGED",
+}
 CODE_FILES = [
     *(ROOT / "sync").glob("*.py"),
     *(
         ROOT / "node/service" / f"{name}.py"
-        for name in ("commit", "receive", "rows", "bundle", "exchange", "joining", "branches", "clones", "life")
+        for name in ("commit", "receive", "rows", "bundle", "exchange", "joining", "branches", "clones", "life", "witness")
     ),
 ]
 ERRORS = {"Refused", "Held", "Deferred", "BadDocument", "BadKey", "TransportError", "TimedOut"}
@@ -116,6 +135,11 @@ def test_every_kind_and_field_stands_in_its_section(number: str, bodies: dict[st
         ("8.3", Verdict),
         ("8.3", Pull),
         ("8.3", Seal),
+        ("8.3", CheckpointLine),
+        ("8.3", CosignatureLine),
+        ("8.3", SettledLine),
+        ("8.3", HeardLine),
+        ("15.6", Extra),
         ("9", Invitation),
         ("9", JoinRequest),
         ("5.2", entry.Child),
@@ -181,7 +205,7 @@ def limits() -> dict[str, int | float]:
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if constant.isupper() and is_number and not constant.startswith("_") and constant != "VERSION":
                 found[constant] = value
-    doors = {"JOIN_BYTES_MAX": gate.JOIN_BYTES_MAX, "EXCHANGE_BYTES_MAX": gate.EXCHANGE_BYTES_MAX}
+    doors = {name: getattr(gate, name) for name in ("JOIN_BYTES_MAX", "EXCHANGE_BYTES_MAX", "SUBMISSION_BYTES_MAX")}
     return {**{name: value for name, value in found.items() if name not in NOT_ON_THE_WIRE}, **doors}
 
 
