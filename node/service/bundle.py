@@ -19,6 +19,7 @@ from node.context import Context
 from node.domain.refusals import NotFound
 from node.service import exchange
 from node.service import roster as rosters
+from node.service.log import make_checkpoint
 from node.service.receive import Received, receive_file
 from node.store import links as link_rows
 from node.store import tables as t
@@ -66,10 +67,11 @@ class _Envelope(BaseModel):
 
 
 def export_bundle(ctx: Context, to: NodeCode, plain: bool = False) -> bytes:
-    """All that `to`, a direct neighbour, has not acknowledged yet, with its parts, and our acknowledgement.
+    """All that `to`, a direct neighbour, has not acknowledged yet, with its parts, our acknowledgement and our log.
 
     Encrypted to that node unless `plain`. Raises NotFound where there is no link to it.
     """
+    make_checkpoint(ctx)
     with reading(ctx.engine) as conn:
         link, member = link_rows.load(conn, to), rosters.current(ctx, conn).get(to)
     if link is None or member is None:

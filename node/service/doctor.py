@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from node.clock import parse_instant
 from node.context import Context
-from node.service import guard, healing, life
+from node.service import guard, healing, life, log
 from node.service.identity import BOX_KEY, SIGNING_KEY
 from node.service.links import state
 from node.store import health, office, schema
@@ -30,6 +30,7 @@ Level = Literal["ok", "warn", "bad"]
 
 DISK_LOW_BYTES = 1024**3
 CONTACT_LOST = timedelta(days=1)
+UNWITNESSED_OLD = timedelta(days=1)
 BACKLOG_OLD = timedelta(days=1)
 DEFERRED_OLD = timedelta(hours=1)
 INVITATION_OLD = timedelta(days=7)
@@ -56,7 +57,19 @@ def doctor(ctx: Context) -> list[Finding]:
     found = [*_disk(ctx), *_keys(ctx)]
     try:
         with reading(ctx.engine) as conn:
-            checks = (_database, _guard, _enrolment, _clock, _links, _parked, _alarms, _lists, _users, _invitations)
+            checks = (
+                _database,
+                _guard,
+                _enrolment,
+                _clock,
+                _links,
+                _parked,
+                _alarms,
+                _log,
+                _lists,
+                _users,
+                _invitations,
+            )
             found += [finding for check in checks for finding in check(ctx, conn)]
         found += _jobs(ctx)
     except DBAPIError as error:
@@ -287,6 +300,36 @@ def _alarms(ctx: Context, conn: Connection) -> Iterator[Finding]:
             "看审计记录，请上级改正后重新下发",
             "See the audit and ask the node above to publish a corrected one",
         )
+
+
+def _log(ctx: Context, conn: Connection) -> Iterator[Finding]:
+    """Logs that contradict themselves, and whether anybody signs for this node's own."""
+    c = t.log_conflicts.c
+    for node, n in conn.execute(select(c.node, func.count()).group_by(c.node).order_by(c.node)):
+        yield Finding(
+            "bad",
+            f"{node} 为自己的日志签了两个互相矛盾的版本（{n} 处），两份都已留作证据",
+            f"{node} signed two versions of its log that contradict each other ({n} times); both are kept as proof",
+            "联系该节点和上级：可能是恢复旧备份、克隆运行，或密钥被盗",
+            "Tell that node and its parent: a restored backup, a clone running twice, or a stolen key",
+        )
+    shown = log.view(ctx, conn)
+    if shown is None:
+        return
+    mine = t.checkpoints.c.note.startswith(f"{shown.log}\n", autoescape=True)
+    waits = conn.execute(
+        select(func.min(t.checkpoints.c.at)).where(mine, t.checkpoints.c.size > shown.witnessed)
+    ).scalar()
+    late = waits is not None and ctx.clock.now() - waits > UNWITNESSED_OLD
+    yield Finding(
+        "warn" if late else "ok",
+        f"日志 {shown.size} 条，其中 {shown.witnessed} 条已有上级见证",
+        f"{shown.size} entries in the log, {shown.witnessed} of them under a witness's signature",
+        "与上级联系后会自动补上；上级程序较旧时请先升级上级" if late else "",
+        "Comes by itself once the parent is reached; where the parent runs an older version, upgrade that"
+        if late
+        else "",
+    )
 
 
 def _lists(ctx: Context, conn: Connection) -> Iterator[Finding]:

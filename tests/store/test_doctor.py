@@ -18,6 +18,7 @@ from node.service.commit import write
 from node.service.doctor import Finding, doctor
 from node.service.guard import GUARD
 from node.service.identity import SIGNING_KEY
+from node.service.log import make_checkpoint
 from node.service.users import add_user
 from node.store import office
 from node.store import tables as t
@@ -134,6 +135,11 @@ def _equivocation(tree: Tree) -> None:
     add(tree.city, t.equivocations, **row)
 
 
+def _conflict(tree: Tree) -> None:
+    row = {"node": COUNTY, "inc": "1.", "size": 3, "root": "0" * 64, "kept": "", "other": "", "at": datetime.now(UTC)}
+    add(tree.city, t.log_conflicts, **row)
+
+
 def _schema(tree: Tree) -> None:
     with tree.city.engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
         conn.execute(text("UPDATE alembic_version SET version_num = '0000'"))
@@ -153,6 +159,7 @@ def _schema(tree: Tree) -> None:
         (_silent_with_backlog, f"No contact with {PROVINCE}"),
         (_no_clerk, "No active account with the role: clerk"),
         (_equivocation, f"{COUNTY} signed two different entries"),
+        (_conflict, f"{COUNTY} signed two versions of its log"),
         (_schema, "version 0000"),
     ],
 )
@@ -216,3 +223,12 @@ def test_looking_for_the_jobs_does_not_keep_them_from_starting(tree: Tree) -> No
         assert "The jobs are not running" in said(doctor(tree.city), "warn")
         with running(tree.city):
             assert "The jobs are running" in said(doctor(tree.city), "ok")
+
+
+def test_log_that_nobody_signs_for_a_day_is_a_warning(tree: Tree) -> None:
+    well(tree)
+    open_topic(tree.city)
+    make_checkpoint(tree.city)
+    assert "0 of them under a witness's signature" in said(doctor(tree.city), "ok")
+    late = replace(tree.city, clock=LateClock(timedelta(days=2)))
+    assert "0 of them under a witness's signature" in said(doctor(late), "warn")
