@@ -31,11 +31,11 @@ from node.store.aggregation import summaries
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, writing
 from node.store.links import Link
+from node.store.log_tables import leaves
 from node.store.projections import entry_row, part_rows, registry_row, remark_row, summary_row
 from node.store.tables import (
     entries,
     equivocations,
-    leaves,
     orphans,
     outbox,
     parked,

@@ -19,6 +19,7 @@ from node.service.identity import BOX_KEY, SIGNING_KEY
 from node.service.links import state
 from node.store import health, office, schema
 from node.store import links as link_rows
+from node.store import log_tables as lt
 from node.store import tables as t
 from node.store.engine import reading
 from node.store.links import Link
@@ -304,7 +305,7 @@ def _alarms(ctx: Context, conn: Connection) -> Iterator[Finding]:
 
 def _log(ctx: Context, conn: Connection) -> Iterator[Finding]:
     """Logs that contradict themselves, and whether anybody signs for this node's own."""
-    c = t.log_conflicts.c
+    c = lt.log_conflicts.c
     for node, n in conn.execute(select(c.node, func.count()).group_by(c.node).order_by(c.node)):
         yield Finding(
             "bad",
@@ -316,19 +317,16 @@ def _log(ctx: Context, conn: Connection) -> Iterator[Finding]:
     shown = log.view(ctx, conn)
     if shown is None:
         return
-    mine = t.checkpoints.c.note.startswith(f"{shown.log}\n", autoescape=True)
-    waits = conn.execute(
-        select(func.min(t.checkpoints.c.at)).where(mine, t.checkpoints.c.size > shown.witnessed)
-    ).scalar()
-    late = waits is not None and ctx.clock.now() - waits > UNWITNESSED_OLD
+    of = lt.checkpoints.c
+    mine = of.note.startswith(f"{shown.log}\n", autoescape=True)
+    since = conn.execute(select(func.min(of.at)).where(mine, of.size > shown.witnessed)).scalar()
+    late = since is not None and ctx.clock.now() - since > UNWITNESSED_OLD
     yield Finding(
         "warn" if late else "ok",
         f"日志 {shown.size} 条，其中 {shown.witnessed} 条已有上级见证",
         f"{shown.size} entries in the log, {shown.witnessed} of them under a witness's signature",
         "与上级联系后会自动补上；上级程序较旧时请先升级上级" if late else "",
-        "Comes by itself once the parent is reached; where the parent runs an older version, upgrade that"
-        if late
-        else "",
+        "Comes once the parent is reached; if that runs an older version, upgrade it" if late else "",
     )
 
 

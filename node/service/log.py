@@ -17,7 +17,7 @@ from node.service.commit import Batch, write
 from node.store import log as rows
 from node.store.codec import inc_text
 from node.store.engine import reading
-from node.store.tables import checkpoints
+from node.store.log_tables import checkpoints
 from schemas.api import CheckpointView
 from schemas.exchange import CheckpointLine
 from schemas.ids import Incarnation, NodeCode

@@ -22,6 +22,7 @@ from node.service.summaries import renew
 from node.service.verify_log import authored
 from node.store import aggregation as ag
 from node.store import log as log_rows
+from node.store import log_tables as lt
 from node.store import tables as t
 from node.store import topics as topic_rows
 from node.store.codec import inc_of
@@ -43,8 +44,8 @@ from sync.errors import SyncError
 from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement
 
 _PROJECTIONS = (
-    t.leaves,
-    t.log_nodes,
+    lt.leaves,
+    lt.log_nodes,
     *(ag.rollups, ag.topic_row_areas, ag.topic_rows, ag.row_differences, ag.said_rows, ag.heard),
     *(ag.totals_differences, ag.totals),
     *(t.topic_areas, t.topics, t.part_refs, t.entries, t.orphans, t.remarks, t.registry, ag.summaries),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from node.context import Context
 from node.service.fold import Findings
+from node.store import log_tables as lt
 from node.store import tables as t
 from node.store.codec import inc_of, inc_text
 from schemas.ids import Digest, NodeCode
@@ -29,7 +30,7 @@ ROWS_AT_ONCE = 1000
 def check(ctx: Context, conn: Connection, roster: Roster, findings: Findings) -> None:
     """Note in `findings` what is wrong."""
     _check_leaves(conn, findings)
-    for inc in conn.execute(select(t.leaves.c.inc).distinct()).scalars():
+    for inc in conn.execute(select(lt.leaves.c.inc).distinct()).scalars():
         _Log(ctx, conn, roster, findings, inc).run()
     _check_witnessed(ctx, conn, roster, findings)
 
@@ -55,14 +56,14 @@ def _check_leaves(conn: Connection, findings: Findings) -> None:
         leaf = next(kept.setdefault(inc, _leaves(conn, inc)), None)
         if leaf != (index, id):
             findings.add("leaf", f"{index} of {inc}", f"is not {id}, which was written then")
-    for row in conn.execute(select(t.leaves.c.inc, func.count().label("n")).group_by(t.leaves.c.inc)):
+    for row in conn.execute(select(lt.leaves.c.inc, func.count().label("n")).group_by(lt.leaves.c.inc)):
         if row.n != sizes.get(row.inc, -1) + 1:
             findings.add("log", row.inc, f"{row.n} leaves, but {sizes.get(row.inc, -1) + 1} statements were written")
 
 
 def _leaves(conn: Connection, inc: str) -> Iterator[tuple[int, Digest]]:
     """Pages, not one open result: several incarnations may be read by turns."""
-    leaves = t.leaves.c
+    leaves = lt.leaves.c
     query = select(leaves.idx, leaves.statement).where(leaves.inc == inc).order_by(leaves.idx).limit(ROWS_AT_ONCE)
     after = -1
     while rows := conn.execute(query.where(leaves.idx > after)).all():
@@ -80,17 +81,17 @@ class _Log:
         self._keys = _keys(roster, self._me)
         self._roster = roster
         self._name = origin(self._me, inc_of(inc))
-        query = select(t.checkpoints).where(t.checkpoints.c.inc == inc).order_by(t.checkpoints.c.size)
+        query = select(lt.checkpoints).where(lt.checkpoints.c.inc == inc).order_by(lt.checkpoints.c.size)
         self._due = conn.execute(query.execution_options(yield_per=ROWS_AT_ONCE))
         self._tiles: list[list[bytes]] = []
-        latest = select(func.max(t.checkpoints.c.size)).where(t.checkpoints.c.inc == inc)
+        latest = select(func.max(lt.checkpoints.c.size)).where(lt.checkpoints.c.inc == inc)
         self._latest: int = conn.execute(latest).scalar() or 0
-        signed = conn.execute(select(t.cosignatures).where(t.cosignatures.c.inc == inc))
+        signed = conn.execute(select(lt.cosignatures).where(lt.cosignatures.c.inc == inc))
         self._signed = {(row.witness, row.size): row.line for row in signed}
 
     def run(self) -> None:
         frontier = Frontier()
-        query = select(t.leaves.c.statement).where(t.leaves.c.inc == self._inc).order_by(t.leaves.c.idx)
+        query = select(lt.leaves.c.statement).where(lt.leaves.c.inc == self._inc).order_by(lt.leaves.c.idx)
         row = self._due.fetchone()
         for id in self._conn.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).scalars():
             leaf = leaf_hash(bytes.fromhex(id))
@@ -99,6 +100,7 @@ class _Log:
             if row is not None and row.size == frontier.size:
                 self._check_checkpoint(row, frontier.root())
                 row = self._due.fetchone()
+        self._due.close()
         if row is not None:
             self._findings.add("checkpoint", f"{self._name} {row.size}", f"the log has only {frontier.size} leaves")
         for witness, size in self._signed:
@@ -113,7 +115,7 @@ class _Log:
             return
         above, index = tile_root(self._tiles[level]), count // TILE_WIDTH - 1
         self._tiles[level] = []
-        n = t.log_nodes.c
+        n = lt.log_nodes.c
         where = (n.inc == self._inc, n.level == level + 1, n.idx == index)
         kept = self._conn.execute(select(n.hash).where(*where)).scalar()
         complete = (index + 1) * TILE_WIDTH ** (level + 1) <= self._latest
@@ -140,7 +142,7 @@ class _Log:
 
 
 def _check_witnessed(ctx: Context, conn: Connection, roster: Roster, findings: Findings) -> None:
-    for row in conn.execute(select(t.witnessed)):
+    for row in conn.execute(select(lt.witnessed)):
         where = f"{row.node} {row.inc}"
         try:
             state, lines = read_checkpoint(row.note)

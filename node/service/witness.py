@@ -24,7 +24,8 @@ from node.service.commit import Batch, write
 from node.store import log as rows
 from node.store.codec import inc_text
 from node.store.engine import reading
-from node.store.tables import entries, leaves, links, log_conflicts, outbox, remarks
+from node.store.log_tables import leaves, log_conflicts
+from node.store.tables import entries, links, outbox, remarks
 from schemas.exchange import SETTLED_MAX, CheckpointLine, CosignatureLine, HeardLine, SettledLine
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
 from sync.errors import Refused

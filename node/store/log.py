@@ -7,17 +7,17 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, upsert
-from node.store.tables import (
+from node.store.log_tables import (
     checkpoints,
     cosignatures,
     leaves,
     log_nodes,
     noticed,
     notices,
-    outbox,
     settled,
     witnessed,
 )
+from node.store.tables import outbox
 from schemas.ids import Digest, Incarnation, NodeCode
 from sync.merkle import TILE_WIDTH, leaf_hash, tile_root
 

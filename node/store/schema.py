@@ -5,9 +5,9 @@ Does nothing, cheaply, when it is there already. A table changed means a migrati
 
 from sqlalchemy import Engine, inspect, text
 
-from node.store import aggregation, office, tables
+from node.store import aggregation, log_tables, office, tables
 
-TABLES = (tables, office, aggregation)
+TABLES = (tables, office, aggregation, log_tables)
 """The modules that define tables, all in one metadata."""
 HEAD = "0005"
 

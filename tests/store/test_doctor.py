@@ -20,6 +20,7 @@ from node.service.guard import GUARD
 from node.service.identity import SIGNING_KEY
 from node.service.log import make_checkpoint
 from node.service.users import add_user
+from node.store import log_tables as lt
 from node.store import office
 from node.store import tables as t
 from node.store.engine import is_sqlite
@@ -137,7 +138,8 @@ def _equivocation(tree: Tree) -> None:
 
 def _conflict(tree: Tree) -> None:
     row = {"node": COUNTY, "inc": "1.", "size": 3, "root": "0" * 64, "kept": "", "other": "", "at": datetime.now(UTC)}
-    add(tree.city, t.log_conflicts, **row)
+    with tree.city.engine.begin() as conn:
+        conn.execute(insert(lt.log_conflicts), row)
 
 
 def _schema(tree: Tree) -> None:

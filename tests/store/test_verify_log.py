@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, text, update
 
 from node.service import log
 from node.service.verify import verify
-from node.store import tables as t
+from node.store import log_tables as lt
 from node.store.engine import is_sqlite
 from tests.nodes import reload
 from tests.store.logs import sign
@@ -46,57 +46,57 @@ def city(logged: Path, tmp_path: Path, database_url: str) -> Iterator[Tree]:
 
 
 def swap_leaves(conn: Connection) -> None:
-    one, two = conn.execute(t.leaves.select().where(t.leaves.c.idx.in_((3, 4))).order_by(t.leaves.c.idx)).all()
-    conn.execute(delete(t.leaves).where(t.leaves.c.idx.in_((3, 4))))
+    one, two = conn.execute(lt.leaves.select().where(lt.leaves.c.idx.in_((3, 4))).order_by(lt.leaves.c.idx)).all()
+    conn.execute(delete(lt.leaves).where(lt.leaves.c.idx.in_((3, 4))))
     swapped = [(3, two.statement), (4, one.statement)]
-    conn.execute(insert(t.leaves), [{"inc": one.inc, "idx": idx, "statement": id} for idx, id in swapped])
+    conn.execute(insert(lt.leaves), [{"inc": one.inc, "idx": idx, "statement": id} for idx, id in swapped])
 
 
 def drop_last_leaf(conn: Connection) -> None:
-    last = max(row.idx for row in conn.execute(t.leaves.select()))
-    conn.execute(delete(t.leaves).where(t.leaves.c.idx == last))
+    last = max(row.idx for row in conn.execute(lt.leaves.select()))
+    conn.execute(delete(lt.leaves).where(lt.leaves.c.idx == last))
 
 
 def drop_leaf(conn: Connection) -> None:
-    conn.execute(delete(t.leaves).where(t.leaves.c.idx == 7))
+    conn.execute(delete(lt.leaves).where(lt.leaves.c.idx == 7))
 
 
 def alter_node(conn: Connection) -> None:
-    conn.execute(update(t.log_nodes).values(hash="0" * 64))
+    conn.execute(update(lt.log_nodes).values(hash="0" * 64))
 
 
 def drop_node(conn: Connection) -> None:
-    conn.execute(delete(t.log_nodes))
+    conn.execute(delete(lt.log_nodes))
 
 
 def alter_root(conn: Connection) -> None:
-    conn.execute(update(t.checkpoints).values(root="0" * 64))
+    conn.execute(update(lt.checkpoints).values(root="0" * 64))
 
 
 def alter_note(conn: Connection) -> None:
-    row = conn.execute(t.checkpoints.select().order_by(t.checkpoints.c.size.desc())).first()
+    row = conn.execute(lt.checkpoints.select().order_by(lt.checkpoints.c.size.desc())).first()
     assert row is not None
     at = row.note.rindex("=") - 5
     changed = row.note[:at] + ("A" if row.note[at] != "A" else "B") + row.note[at + 1 :]
-    conn.execute(update(t.checkpoints).where(t.checkpoints.c.size == row.size).values(note=changed))
+    conn.execute(update(lt.checkpoints).where(lt.checkpoints.c.size == row.size).values(note=changed))
 
 
 def alter_cosignature(conn: Connection) -> None:
-    row = conn.execute(t.cosignatures.select()).first()
+    row = conn.execute(lt.cosignatures.select()).first()
     assert row is not None
-    conn.execute(update(t.cosignatures).values(line=row.line.replace(" liandong/", " liandong/x")))
+    conn.execute(update(lt.cosignatures).values(line=row.line.replace(" liandong/", " liandong/x")))
 
 
 def alter_cosigned_size(conn: Connection) -> None:
-    conn.execute(update(t.cosignatures).values(size=t.cosignatures.c.size - 1))
+    conn.execute(update(lt.cosignatures).values(size=lt.cosignatures.c.size - 1))
 
 
 def lower_witnessed(conn: Connection) -> None:
-    conn.execute(update(t.witnessed).values(size=1))
+    conn.execute(update(lt.witnessed).values(size=1))
 
 
 def alter_witness_line(conn: Connection) -> None:
-    conn.execute(update(t.witnessed).values(line="\u2014 liandong/620100 AAAAAAA=\n"))
+    conn.execute(update(lt.witnessed).values(line="\u2014 liandong/620100 AAAAAAA=\n"))
 
 
 WRONG: list[tuple[Callable[[Connection], None], str]] = [
@@ -117,8 +117,8 @@ DERIVED = (swap_leaves, drop_last_leaf, drop_leaf, alter_node, drop_node)
 
 def test_log_of_an_honest_node_is_well(city: Tree):
     assert verify(city.city).problems == []
-    assert len(rows(city.city, t.log_nodes)) == 1
-    assert len(rows(city.city, t.checkpoints)) >= 2
+    assert len(rows(city.city, lt.log_nodes)) == 1
+    assert len(rows(city.city, lt.checkpoints)) >= 2
 
 
 @pytest.mark.parametrize(("tamper", "named"), WRONG, ids=[found[0].__name__ for found in WRONG])
@@ -131,11 +131,11 @@ def test_what_was_changed_in_a_log_is_named(city: Tree, tamper: Callable[[Connec
 
 @pytest.mark.parametrize("tamper", DERIVED, ids=lambda tamper: tamper.__name__)
 def test_rebuild_makes_the_log_again_from_the_statements(city: Tree, tamper: Callable[[Connection], None]):
-    before = rows(city.city, t.leaves), rows(city.city, t.log_nodes)
+    before = rows(city.city, lt.leaves), rows(city.city, lt.log_nodes)
     with city.city.engine.begin() as conn:
         tamper(conn)
     assert verify(city.city, rebuild=True).problems == []
-    after = rows(city.city, t.leaves), rows(city.city, t.log_nodes)
+    after = rows(city.city, lt.leaves), rows(city.city, lt.log_nodes)
     assert [sorted(map(repr, some)) for some in after] == [sorted(map(repr, some)) for some in before]
 
 
@@ -146,7 +146,7 @@ def test_log_goes_on_after_a_rebuild_and_is_witnessed(city: Tree):
     sign(city)
     assert log.make_checkpoint(city.city) is False
     assert verify(city.city).problems == []
-    assert COUNTY in {row.witness for row in rows(city.city, t.cosignatures)}
+    assert COUNTY in {row.witness for row in rows(city.city, lt.cosignatures)}
 
 
 def test_database_of_a_version_without_logs_gets_its_leaves(logged: Path, tmp_path: Path):
@@ -154,14 +154,14 @@ def test_database_of_a_version_without_logs_gets_its_leaves(logged: Path, tmp_pa
     tree = Tree(logged, tmp_path / "old", "sqlite://")
     node = tree.city
     assert is_sqlite(node.engine)
-    expected = sorted(map(repr, rows(node, t.leaves)))
-    new = (t.noticed, t.notices, t.settled, t.log_conflicts, t.witnessed, t.cosignatures, t.checkpoints)
+    expected = sorted(map(repr, rows(node, lt.leaves)))
+    new = (lt.noticed, lt.notices, lt.settled, lt.log_conflicts, lt.witnessed, lt.cosignatures, lt.checkpoints)
     with node.engine.begin() as conn:
-        for table in (*new, t.log_nodes, t.leaves):
+        for table in (*new, lt.log_nodes, lt.leaves):
             table.drop(conn)
         conn.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     upgraded = reload(node)
-    assert sorted(map(repr, rows(upgraded, t.leaves))) == expected
+    assert sorted(map(repr, rows(upgraded, lt.leaves))) == expected
     assert log.make_checkpoint(upgraded)
     assert verify(upgraded).problems == []
     upgraded.engine.dispose()

@@ -11,6 +11,7 @@ from node.domain.refusals import CheckpointConflict, NotAllowed, NotFound, Stale
 from node.service import exchange, life, log, witness
 from node.service.commit import write
 from node.store import log as rows_of_log
+from node.store import log_tables as lt
 from node.store import tables as t
 from node.store.engine import reading
 from schemas.exchange import CosignatureLine
@@ -77,7 +78,7 @@ def test_a_command_that_is_refused_leaves_no_leaf(tree: Tree):
         batch.remark(topic, topic, "urge", Said(text="请快办"))
         batch.flush()
         raise RuntimeError
-    assert own_state(tree.city).size == len(rows(tree.city, t.leaves)) == before + 1
+    assert own_state(tree.city).size == len(rows(tree.city, lt.leaves)) == before + 1
 
 
 def test_parent_signs_for_the_child_and_child_for_the_parent(tree: Tree):
@@ -220,7 +221,7 @@ def test_witness_never_signs_two_roots_of_one_size_and_keeps_the_proof(tree: Tre
         with pytest.raises(CheckpointConflict):
             witness.add_checkpoint(tree.city, submission(tree.county, 9, 9, change=True))
     assert last(tree, tree.county) == before
-    (kept,) = rows(tree.city, t.log_conflicts)
+    (kept,) = rows(tree.city, lt.log_conflicts)
     one, other = (open_checkpoint(item, tree.county.identity.signer.public) for item in (kept.kept, kept.other))
     assert (one.origin, one.size) == (other.origin, other.size)
     assert one.root != other.root
@@ -267,7 +268,7 @@ def test_witness_asked_by_many_at_once_signs_one_line_of_history(tree: Tree):
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(ask, asked, [n < 8 for n in range(len(asked))]))
     assert len([item for item in done if item]) == 1
-    assert len(rows(tree.city, t.witnessed)) == 1
+    assert len(rows(tree.city, lt.witnessed)) == 1
 
 
 def test_link_stops_where_the_witness_has_signed_more_than_the_log_holds(tree: Tree):
@@ -291,7 +292,7 @@ def test_cosignature_under_another_key_is_not_taken(tree: Tree):
     said = CosignatureLine(log=name, size=state.size, root=state.root.hex(), line=line)
     with write(tree.county) as batch:
         assert witness._take_cosignature(batch, CITY, said) is None
-    assert rows(tree.county, t.cosignatures) == []
+    assert rows(tree.county, lt.cosignatures) == []
 
 
 def test_what_is_settled_is_told_to_each_neighbour_once(tree: Tree):
@@ -299,7 +300,7 @@ def test_what_is_settled_is_told_to_each_neighbour_once(tree: Tree):
     tree.settle()
     sign(tree)
     for node in tree.nodes:
-        assert rows(node, t.notices) == []
+        assert rows(node, lt.notices) == []
     with reading(tree.city.engine) as conn:
-        assert conn.execute(select(t.settled.c.statement).where(t.settled.c.statement == topic)).scalar() == topic
-    assert PROVINCE not in {row.peer for row in rows(tree.county, t.noticed)}
+        assert conn.execute(select(lt.settled.c.statement).where(lt.settled.c.statement == topic)).scalar() == topic
+    assert PROVINCE not in {row.peer for row in rows(tree.county, lt.noticed)}
