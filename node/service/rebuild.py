@@ -146,7 +146,7 @@ def _insert_leaves(conn: Connection) -> None:
         for inc, id in some:
             rows.append({"inc": inc, "idx": sizes.get(inc, 0), "statement": id})
             sizes[inc] = sizes.get(inc, 0) + 1
-        conn.execute(insert(t.leaves), rows)
+        conn.execute(insert(lt.leaves), rows)
     for inc, size in sizes.items():
         log_rows.complete(conn, inc_of(inc), size)
 
