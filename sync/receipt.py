@@ -12,7 +12,7 @@ from pydantic import Field
 
 from schemas.entry import Accepted, Offered, Opened
 from schemas.ids import Digest, Incarnation, NodeCode, Version
-from schemas.registry import Anchored, Card, Enrolled
+from schemas.registry import Anchored, Card, Enrolled, Granted, Rotated
 from schemas.statement import VERSION, Entry, Frozen, RegistryEntry
 from sync.errors import Held, Refused
 from sync.keys import ALGS_ACCEPTED, Key, Keyring, b64, check_public_key, load_key, unb64
@@ -162,10 +162,26 @@ def _trust(registry: Sequence[dict[str, Any]], root_key: bytes) -> _Trust:
 
 
 def _learn(trust: _Trust, statement: Statement) -> None:
-    entry = statement.payload
-    if not isinstance(entry.body, Enrolled) or entry.body.node.code in trust.nodes:
-        raise Refused("invalid", f"registry {entry.kind}")
-    _add(trust, entry.body.node, entry.author, entry.body.inc)
+    entry, body = statement.payload, statement.payload.body
+    if isinstance(body, Enrolled) and body.node.code not in trust.nodes:
+        return _add(trust, body.node, entry.author, body.inc)
+    if isinstance(body, Granted | Rotated):
+        code = body.node if isinstance(body, Granted) else body.node.code
+        known = trust.nodes.get(code)
+        if known is not None and entry.author == (known.parent or code):
+            return _renew(known, body)
+    raise Refused("invalid", f"registry {entry.kind}")
+
+
+def _renew(known: Known, body: Granted | Rotated) -> None:
+    """Another incarnation of a node, or another key beside those it had."""
+    if isinstance(body, Granted) and body.inc not in known.incs:
+        known.incs.append(body.inc)
+    elif isinstance(body, Rotated) and unb64(body.node.key) not in known.keys:
+        check_public_key(unb64(body.node.key))
+        known.keys.append(unb64(body.node.key))
+    else:
+        raise Refused("invalid", "registry: said before")
 
 
 def _add(trust: _Trust, card: Card, parent: NodeCode | None, inc: Incarnation) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from node.context import Context
 from node.store import links as link_rows
+from node.store import log as log_rows
 from node.store import tables as t
 from node.store.codec import inc_of, inc_text
 from node.store.engine import reading
@@ -103,6 +104,7 @@ def granted(batch: "Batch", grant: Granted) -> None:
         link = batch.link(grant.node)
         if link is not None and member.inc == grant.inc and link.received_inc != grant.inc:
             link.expect(grant.inc, stream_start(grant.node, grant.inc, batch.me))
+            log_rows.tell_all(batch.conn, grant.node)
     elif batch.inc.number == 0 and batch.inc.nonce == grant.inc.nonce:
         begin(batch, grant.inc)
     elif batch.inc.number and member.inc != batch.inc:

@@ -15,7 +15,7 @@ from node.store import log as rows
 from node.store import tables as t
 from node.store.engine import reading
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
-from schemas.registry import Anchored, Enrolled
+from schemas.registry import Anchored, Granted
 from sync.log import Proof
 from sync.merkle import inclusion_ranges
 from sync.receipt import Receipt, read_receipt, write_receipt
@@ -24,6 +24,7 @@ from sync.sealing import Statement, open_statement, parse
 
 SUFFIX = ".tlog-proof"
 _WITNESSES_MAX = 15
+_MAKE_KNOWN = ("anchored", "enrolled", "granted", "rotated")
 
 
 def receipt(ctx: Context, conn: Connection, statement: Digest) -> bytes:
@@ -38,8 +39,8 @@ def receipt(ctx: Context, conn: Connection, statement: Digest) -> bytes:
     raw = _raw(conn, statement)
     opened = open_statement(parse(raw), roster.keyring)
     nodes = [*reversed(roster.ancestors(ctx.identity.code)), ctx.identity.code, *signers]
-    proof = Proof(index, hashes, note)
-    return write_receipt(proof, raw, _registry(conn, roster, nodes), _context(conn, opened))
+    known = _registry(conn, roster, nodes, opened.payload.inc)
+    return write_receipt(Proof(index, hashes, note), raw, known, _context(conn, opened))
 
 
 def topic_receipt(ctx: Context, topic: TopicId, entry: Digest | None = None) -> tuple[str, bytes]:
@@ -93,15 +94,19 @@ def _checkpoint(
     return size, kept.note + "".join(row.line for row in by), [row.witness for row in by]
 
 
-def _registry(conn: Connection, roster: Roster, nodes: list[NodeCode]) -> list[bytes]:
-    """The registry entries that make these nodes known, in an order in which each verifies by those before it."""
+def _registry(conn: Connection, roster: Roster, nodes: list[NodeCode], inc: Incarnation) -> list[bytes]:
+    """The registry entries that make these nodes known, in an order in which each verifies by those before it.
+
+    Every key they had; of their further incarnations only that of the statement.
+    """
     wanted, found = set(nodes), []
     query = select(t.statements.c.raw).join(t.registry, t.registry.c.id == t.statements.c.id)
     speakers = {roster.parent(code) or code for code in wanted}
-    query = query.where(t.registry.c.author.in_(speakers), t.registry.c.kind.in_(("anchored", "enrolled")))
+    query = query.where(t.registry.c.author.in_(speakers), t.registry.c.kind.in_(_MAKE_KNOWN))
     for raw in conn.execute(query.order_by(t.statements.c.pos)).scalars():
         body = _body(raw, roster)
-        if isinstance(body, Anchored | Enrolled) and body.node.code in wanted:
+        named = body.node if isinstance(body, Granted) else getattr(getattr(body, "node", None), "code", None)
+        if named in wanted and (not isinstance(body, Granted) or body.inc == inc):
             found.append(raw)
     return found
 

@@ -223,7 +223,9 @@ def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
         parts.take(batch, link.peer, document.chunks)
         witness.acknowledged(batch, link.peer, acked, link.acked_seq)
         found.cosigned, why = witness.take(batch, link.peer, document)
-        if why is not None:
+        if why == life.KNOWS_MORE:
+            life.end(batch, f"{why} {link.peer}")
+        elif why is not None:
             _stop(batch, link, why)
         found.asked = compare.asked(document)
         if healing.note(batch, link, document):

@@ -17,7 +17,6 @@ from node.store import tables as t
 from node.store.codec import inc_of, inc_text
 from schemas.ids import Digest, NodeCode
 from sync.errors import Refused, SyncError
-from sync.keys import unb64
 from sync.log import Checkpoint, log_key, origin, read_checkpoint, read_origin, witness_key
 from sync.merkle import TILE_WIDTH, Frontier, leaf_hash, tile_root
 from sync.note import read_lines, signed_by
@@ -172,4 +171,4 @@ def _cosigned_by(state: Checkpoint, line: str, witness: NodeCode, roster: Roster
 def _keys(roster: Roster, code: NodeCode) -> list[bytes]:
     """The keys a node has had."""
     member = roster.get(code)
-    return [unb64(member.card.key)] if member is not None else []
+    return [key.public.public_bytes_raw() for key in member.keys] if member is not None else []

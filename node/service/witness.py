@@ -25,7 +25,7 @@ from node.store import log as rows
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.log_tables import leaves, log_conflicts
-from node.store.tables import entries, links, outbox, remarks
+from node.store.tables import entries, links, orphans, outbox, remarks
 from schemas.exchange import SETTLED_MAX, CheckpointLine, CosignatureLine, HeardLine, SettledLine
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
 from sync.errors import Refused
@@ -268,6 +268,7 @@ def _topics(ids: Sequence[Digest]) -> Select[tuple[Digest, TopicId]]:
     both = union_all(
         select(entries.c.id, entries.c.topic).where(entries.c.id.in_(ids)),
         select(remarks.c.id, remarks.c.topic).where(remarks.c.id.in_(ids)),
+        select(orphans.c.id, orphans.c.topic).where(orphans.c.id.in_(ids)),
     ).subquery()
     return select(both.c.id, both.c.topic)
 

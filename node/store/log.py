@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, union
 
 from node.store.codec import inc_of, inc_text
 from node.store.engine import insert_new, upsert
@@ -17,13 +17,16 @@ from node.store.log_tables import (
     settled,
     witnessed,
 )
-from node.store.tables import outbox
+from node.store.tables import outbox, sent_before
 from schemas.ids import Digest, Incarnation, NodeCode
 from sync.merkle import TILE_WIDTH, leaf_hash, tile_root
 
 VALUES_AT_ONCE = 500
 LEAVES_AT_ONCE = 64 * TILE_WIDTH
 """Of which the hashes above are made at once, when a log is built that has none of them yet."""
+
+_STREAMS = (sent_before, outbox)
+"""What went to neighbours: of incarnations before, and of this one."""
 
 _SIZE = select(func.coalesce(func.max(leaves.c.idx) + 1, 0)).where(leaves.c.inc == bindparam("inc"))
 _LEAVES = (
@@ -138,16 +141,26 @@ def settle(conn: Connection, ids: Sequence[Digest], source: NodeCode | None) -> 
     fresh = sorted(set(ids) - are_settled(conn, ids))
     insert_new(conn, settled, [{"statement": id} for id in fresh])
     for some in _some(fresh):
-        query = select(outbox.c.peer, outbox.c.statement).where(outbox.c.statement.in_(some))
-        rows = conn.execute(query.order_by(outbox.c.peer, outbox.c.seq))
-        told = [{"peer": row.peer, "statement": row.statement} for row in rows if row.peer != source]
-        insert_new(conn, notices, told)
+        went = union(
+            *(select(table.c.peer, table.c.statement).where(table.c.statement.in_(some)) for table in _STREAMS)
+        )
+        rows = sorted((row.peer, row.statement) for row in conn.execute(went))
+        insert_new(conn, notices, [{"peer": peer, "statement": id} for peer, id in rows if peer != source])
 
 
 def tell_again(conn: Connection, peer: NodeCode, ids: Sequence[Digest]) -> None:
     """These go to this neighbour now: it is told which of them are settled already."""
     known = are_settled(conn, ids)
     insert_new(conn, notices, [{"peer": peer, "statement": id} for id in ids if id in known])
+
+
+def tell_all(conn: Connection, peer: NodeCode) -> None:
+    """A neighbour that lives anew is told once more of everything it has from here: its backup may not know."""
+    for table in _STREAMS:
+        found = select(table.c.statement).join(settled, settled.c.statement == table.c.statement)
+        ids = conn.execute(found.where(table.c.peer == peer).order_by(table.c.seq)).scalars().all()
+        for some in _some(ids):
+            insert_new(conn, notices, [{"peer": peer, "statement": id} for id in some])
 
 
 def to_tell(conn: Connection, peer: NodeCode, has: int, most: int) -> list[tuple[int, Digest]]:

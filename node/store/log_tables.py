@@ -5,7 +5,7 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, UniqueConstraint
 
-from node.store.tables import Code, Digest, Inc, Serial, When, metadata
+from node.store.columns import Code, Digest, Inc, Serial, When, metadata
 
 leaves = Table(
     "leaves",

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from node.app import create_app
-from node.service import log
+from node.service import life, log
 from node.service.receipt import root_key
 from schemas.ids import Tier
 from sync.keys import unb64
@@ -48,7 +48,7 @@ def child(office: Office, tmp_path: Path):
 def body(child, old: int, size: int, first: bytes = b"0", signer=None) -> str:
     hashes = [leaf_hash(first if n == 0 else n.to_bytes(4, "big")) for n in range(size)]
     hasher = from_leaves(hashes)
-    state = Checkpoint(origin(child.identity.code, child.identity.inc), size, root(size, hasher))
+    state = Checkpoint(origin(child.identity.code, life.now(child).inc), size, root(size, hasher))
     proof = tuple(hasher(*item) for item in (consistency_ranges(old, size) if old <= size else []))
     return write_submission(Submission(old, proof, sign_checkpoint(state, signer or child.identity.signer)))
 

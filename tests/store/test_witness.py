@@ -271,7 +271,7 @@ def test_witness_asked_by_many_at_once_signs_one_line_of_history(tree: Tree):
     assert len(rows(tree.city, lt.witnessed)) == 1
 
 
-def test_link_stops_where_the_witness_has_signed_more_than_the_log_holds(tree: Tree):
+def test_incarnation_ends_where_the_witness_has_signed_more_than_the_log_holds(tree: Tree):
     """As after a restore that nobody noticed: what the witness signed proves that there was more."""
     open_topic(tree.county)
     tree.settle()
@@ -280,7 +280,7 @@ def test_link_stops_where_the_witness_has_signed_more_than_the_log_holds(tree: T
     open_topic(tree.other)
     log.make_checkpoint(tree.other)
     exchange.call(tree.other, tree.lanes[OTHER])
-    assert rows(tree.other, t.links)[0].stopped == "peer-knows-more"
+    assert not life.now(tree.other).live
 
 
 def test_cosignature_under_another_key_is_not_taken(tree: Tree):

@@ -70,7 +70,18 @@ CODE_FILES = [
     *(ROOT / "sync").glob("*.py"),
     *(
         ROOT / "node/service" / f"{name}.py"
-        for name in ("commit", "receive", "rows", "bundle", "exchange", "joining", "branches", "clones", "life", "witness")
+        for name in (
+            "commit",
+            "receive",
+            "rows",
+            "bundle",
+            "exchange",
+            "joining",
+            "branches",
+            "clones",
+            "life",
+            "witness",
+        )
     ),
 ]
 ERRORS = {"Refused", "Held", "Deferred", "BadDocument", "BadKey", "TransportError", "TimedOut"}

@@ -22,7 +22,7 @@ def upgrade() -> None:
     _own_log()
     _said_of_logs()
     _what_is_settled()
-    _add_leaves()
+    add_leaves()
 
 
 def _own_log() -> None:
@@ -112,7 +112,7 @@ def _what_is_settled() -> None:
     )
 
 
-def _add_leaves() -> None:
+def add_leaves() -> None:
     """What was written here, in that order; each incarnation has a log of its own."""
     conn = op.get_bind()
     statements = sa.table("statements", sa.column("pos"), sa.column("id"), sa.column("raw"), sa.column("source"))
