@@ -9,6 +9,7 @@ from node.context import Context
 from node.domain.refusals import Healing, OrphansOpen
 from node.service import decide, escalate, exchange, finish, healing, life, orphans, upkeep, work
 from node.service import open as opening
+from node.service.receipt import root_key, topic_receipt
 from node.service.receive import receive_file
 from node.service.verify import verify
 from node.store import links
@@ -18,7 +19,10 @@ from schemas import api
 from sync.chain import header
 from sync.errors import TransportError
 from sync.exchange import Old, compose
+from sync.keys import unb64
+from sync.receipt import read_receipt
 from tests.nodes import do, refused, reload, state_of
+from tests.store.logs import durability, sign
 from tests.store.tree import COUNTY, Tree
 
 ROUNDS = 40
@@ -170,3 +174,25 @@ def test_what_a_restored_county_wrote_unsent_before_is_an_orphan_to_be_named(tre
     tree.check()
     for node in tree.nodes:
         assert verify(node, rebuild=True).ok
+
+
+def test_a_restored_county_writes_a_log_of_its_new_life_and_both_lives_are_proven(tree: Tree, tmp_path: Path) -> None:
+    before = opened(tree.county)
+    tree.settle()
+    sign(tree)
+    old = life.now(tree.county).inc
+    backup = copy_of(tree.county, tmp_path / "backup")
+    restart(tree, "county")
+    put_back(tree, "county", backup)
+    heal(tree)
+
+    after = opened(tree.county, "积水")
+    heal(tree)
+    sign(tree)
+    assert durability(tree.county, after) == durability(tree.city, after) == "settled"
+    root = unb64(root_key(tree.province)[1])
+    of_old, of_new = (read_receipt(topic_receipt(tree.county, topic, topic)[1], root) for topic in (before, after))
+    assert of_old.statement.payload.inc == old
+    assert of_new.statement.payload.inc == life.now(tree.county).inc
+    assert of_old.checkpoint.origin != of_new.checkpoint.origin
+    tree.check()
