@@ -20,11 +20,26 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node import __version__
-from node.api import aggregate, audit, federation, health, imports, links, lives, sessions, terms, topics, units, users
+from node.api import (
+    aggregate,
+    audit,
+    drafts,
+    federation,
+    health,
+    imports,
+    links,
+    lives,
+    sessions,
+    terms,
+    topics,
+    units,
+    users,
+)
 from node.api.contract import describe
 from node.api.gate import BodyLimit, Watch
 from node.api.metrics import Metrics
 from node.context import Context
+from node.web.door import PublicDoor
 from node.web.errors import answer, answer_framework
 from node.web.site import ROUTES
 
@@ -42,6 +57,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     units.router,
     audit.router,
     terms.router,
+    drafts.router,
     health.router,
 )
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -71,6 +87,7 @@ def create_app(ctx: Context, lifespan: Lifespan | None = None) -> FastAPI:
         app.router.routes.extend(router.routes)
     app.router.routes.extend(ROUTES)
     app.add_middleware(BodyLimit, ctx=ctx)
+    app.add_middleware(PublicDoor, ctx=ctx)
     app.add_middleware(Watch, ctx=ctx, metrics=app.state.metrics, answer=answer)
     app.openapi = lambda: _contract(app)  # type: ignore[method-assign]
     return app

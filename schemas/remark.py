@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.ids import Count, Digest, Nonce, Term
+from schemas.ids import Count, Digest, Instant, Nonce, Term
 from schemas.statement import Frozen, Text
 
 PersonDeclineCode = Literal["not_our_area", "not_our_power", "duplicate", "incomplete", "already_decided"]
@@ -54,6 +54,12 @@ class Told(Frozen):
     term: Term
 
 
+class Promised(Frozen):
+    """Until when the citizen who raised the matter in `entry` was promised an answer."""
+
+    due_at: Instant
+
+
 BODIES: dict[str, type[Frozen]] = {
     "declined": Declined,
     "recalled": Recalled,
@@ -64,5 +70,6 @@ BODIES: dict[str, type[Frozen]] = {
     "read": Said,
     "asked": Asked,
     "told": Told,
+    "promised": Promised,
 }
 DECISIONS = frozenset({"declined"})

@@ -28,6 +28,9 @@ BODY_SILENCE_S = 30
 """Longest wait for the next bytes of a body."""
 OTHER_BYTES_MAX = 64 * 1024
 UPLOADS = ("/api/v1/imports", "/import")
+DOOR_BYTES_MAX = 25 * 1024 * 1024
+DOORS = ("/p/", "/raise")
+"""Where whoever has no account sends a few photos."""
 API = "/api/"
 WORK = (API, "/topics/", "/intake")
 """Where people write down matters: in JSON, or in the forms of pages."""
@@ -91,6 +94,8 @@ class BodyLimit:
         known = self.paths.get(path)
         if known is not None:
             return known
+        if path.startswith(DOORS):
+            return DOOR_BYTES_MAX
         return self.json if path.startswith(WORK) else OTHER_BYTES_MAX
 
 

@@ -2,12 +2,12 @@
 
 from node.context import Context
 from node.domain.refusals import NotFound
-from node.service.posts import duties_of, hand_over_sheets
+from node.service.posts import duties_of, hand_over_sheets, open_items, unit_views
 from node.service.views import topic_view
 from node.store.engine import reading
 from node.store.office import handovers
 from schemas.ids import TopicId
-from schemas.people import DutyView, HandOverView
+from schemas.people import DutyView, HandOverItem, HandOverView, PostView, UnitView
 
 SHEETS_MAX = 500
 
@@ -25,6 +25,16 @@ def hand_over(ctx: Context, number: int) -> HandOverView:
     if not found:
         raise NotFound(str(number))
     return found[0]
+
+
+def post(ctx: Context, number: int) -> tuple[UnitView, PostView, list[HandOverItem]]:
+    """A post, its unit, and what would go over with it. Raises NotFound."""
+    with reading(ctx.engine) as conn:
+        for unit in unit_views(conn):
+            for found in unit.posts:
+                if found.id == number:
+                    return unit, found, open_items(conn, number)
+    raise NotFound(str(number))
 
 
 def duties(ctx: Context, topic: TopicId) -> list[DutyView]:

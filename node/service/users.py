@@ -157,6 +157,15 @@ def user_views(ctx: Context) -> list[UserView]:
         return _views(conn, ctx.clock.now())
 
 
+def one_view(ctx: Context, user: int) -> UserView:
+    """Raises NotFound."""
+    with reading(ctx.engine) as conn:
+        found = _views(conn, ctx.clock.now(), user)
+    if not found:
+        raise NotFound(str(user))
+    return found[0]
+
+
 def user_view(batch: Batch, user: int) -> UserView:
     """One account inside a transaction. Raises NotFound."""
     found = _views(batch.conn, batch.now, user)

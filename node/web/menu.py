@@ -17,7 +17,13 @@ MENU: tuple[Item, ...] = (
     Item("/intake", "layout.intake", "open"),
     Item("/import", "layout.import", "import"),
     Item("/topics", "layout.topics", "read"),
+    Item("/drafts", "layout.drafts", "read_drafts"),
     Item("/links", "layout.links", "read"),
+    Item("/units", "layout.units", "read_units"),
+    Item("/posters", "layout.posters", "print_sheets"),
+    Item("/people", "layout.people", "list_users"),
+    Item("/audit", "layout.audit", "read_audit"),
+    Item("/account", "layout.account", "own_account"),
 )
 
 

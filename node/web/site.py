@@ -2,7 +2,24 @@
 
 from starlette.routing import BaseRoute, Route
 
-from node.web import act, duty, intake, links, live, pick, screening, sign_in, today, topics
+from node.web import (
+    account,
+    act,
+    audit,
+    drafts,
+    duty,
+    intake,
+    links,
+    live,
+    people,
+    pick,
+    public,
+    screening,
+    sign_in,
+    today,
+    topics,
+    units,
+)
 from node.web.assets import serve_asset
 from node.web.pages import Pages
 
@@ -15,6 +32,12 @@ ROUTERS: tuple[Pages, ...] = (
     act.router,
     pick.router,
     links.router,
+    drafts.router,
+    people.router,
+    units.router,
+    audit.router,
+    account.router,
+    public.router,
     sign_in.router,
 )
 """In this order: of two that fit an address the first is taken, as `act` takes any word behind a topic."""

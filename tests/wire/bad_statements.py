@@ -274,6 +274,8 @@ def _shapes() -> Iterator[tuple[str, Vector]]:
     thread = b.on_offer()
     said = c.remark(CITY, thread.topic, thread.head, "declined", {"code": "no", "reason": ""})
     yield _one("shape-decline-code-unknown", "6", "a decline code of no meaning", said, "invalid", "remark-declined")
+    said = c.remark(COUNTY, thread.topic, thread.topic, "promised", {"due_at": "2026-05-29"})
+    yield _one("shape-promised-day-alone", "6", "a promised day without an instant", said, "invalid", "remark-promised")
 
 
 def _sizes() -> Iterator[tuple[str, Vector]]:

@@ -209,6 +209,8 @@ def _remarks() -> Iterator[tuple[str, Vector]]:
         yield f"remark-{kind}", statement(f"a remark: {kind}", "6", data, **accepted(data, CITY, kind))
     data = c.remark(COUNTY, thread.topic, thread.head, "rate", {"rating": "satisfied", "text": "很快"})
     yield "remark-rate", statement("a rating", "6", data, **accepted(data, kind="rate"))
+    data = c.remark(COUNTY, thread.topic, thread.topic, "promised", {"due_at": "2026-05-29T15:59:59Z"})
+    yield "remark-promised", statement("a promised date", "6", data, **accepted(data, kind="promised"))
 
 
 def _chains() -> Iterator[tuple[str, Vector]]:
