@@ -204,9 +204,11 @@ def dead(roster: Roster, node: NodeCode, inc: Incarnation) -> bool:
 
 
 def lowest_arbiter_above(chain: Chain, node: NodeCode, roster: Roster) -> NodeCode | None:
-    """The first of the node's ancestors that is an arbiter of the topic; the node itself where no other is (R11)."""
-    above = next((code for code in roster.ancestors(node) if code in chain.arbiters), None)
-    return above or (node if node in chain.arbiters else None)
+    """The first of the node's ancestors that is an arbiter of the topic and has its chain; where none is, the node
+    itself if it is an arbiter (R11)."""
+    able = chain.participants.intersection(chain.arbiters)
+    above = next((code for code in roster.ancestors(node) if code in able), None)
+    return above or (node if node in able else None)
 
 
 def needs_claim_by(chain: Chain, declined: bool, roster: Roster) -> NodeCode | None:

@@ -9,7 +9,7 @@ between leaves a prefix, and importing the file again does the rest. Twice or ou
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyrage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from node.context import Context
 from node.domain.refusals import NotFound
-from node.service import exchange
+from node.service import compare, exchange
 from node.service import roster as rosters
 from node.service.log import make_checkpoint
 from node.service.receive import Received, receive_file
@@ -99,9 +99,13 @@ def import_bundle(ctx: Context, raw: bytes) -> BundleView:
 def _documents(ctx: Context, to: NodeCode, acked: int) -> Iterator[bytes]:
     """Documents until nothing is left to say: new statements only once all parts of the earlier ones are in."""
     start, size, missing = acked, 0, dict[Digest, int]()
-    for _ in range(DOCUMENTS_MAX):
+    with reading(ctx.engine) as conn:
+        asked, heal = compare.kept(conn, to)
+    for n in range(DOCUMENTS_MAX):
         pulls = tuple(Pull(digest=digest, offset=offset) for digest, offset in missing.items())
         content = exchange.Content(COUNT_MAX if missing else start, _ROOM, pulls)
+        if n == 0:
+            content = replace(content, asked=asked, heal=heal, by_file=True)
         envelope = exchange.Envelope(to, "file", None, None, None, None, _ROOM)
         document, sent = exchange.document(ctx, envelope, content)
         if size and (not (sent or missing) or size + len(document) > _CEILING_BYTES):

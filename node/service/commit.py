@@ -271,7 +271,7 @@ class Batch:
 
     def _apply_entry(self, statement: Statement, source: NodeCode | None) -> None:
         entry: Entry[Any] = statement.payload
-        self._check_key(statement)
+        self._check_key(statement, source)
         found = self.working(entry.topic or statement.id)
         before = found.chain
         if before is not None and entry.kind != "opened" and entry.prev != before.head:
@@ -289,14 +289,22 @@ class Batch:
             branches.disposed(self, statement)
         react.to_entry(self, found, statement, source)
 
-    def _check_key(self, statement: Statement) -> None:
-        """Each incarnation has one key; another one of the same node signs nothing in its name (SPEC 14.4, 14.7)."""
+    def _check_key(self, statement: Statement, source: NodeCode | None) -> None:
+        """Each incarnation has one key; another one of the same node signs nothing in its name (SPEC 14.4, 14.7).
+
+        What is signed with a revoked key is taken only from where the revocation came: who is nearer to its author has
+        taken nothing new under it.
+        """
         member = self.roster.get(statement.payload.author)
         kid = member.kid_of(statement.payload.inc) if member else None
         if kid is not None and kid != statement.kid:
             raise Held("forged-author", statement.kid)
-        if member is not None and statement.kid in member.revoked:
+        by = member.revoked_by(statement.kid) if member else None
+        if by is not None and (source is None or source != self._source_of(by)):
             raise Held("revoked-key", statement.kid)
+
+    def _source_of(self, identity: Digest) -> NodeCode | None:
+        return self.conn.execute(select(statements.c.source).where(statements.c.id == identity)).scalar()
 
     def _check_new(self, before: Chain | None, statement: Statement, after: Chain) -> None:
         """What is asked of an entry when it is new here, beyond what makes a chain valid for ever."""
@@ -312,7 +320,7 @@ class Batch:
 
     def _apply_remark(self, statement: Statement, source: NodeCode | None) -> None:
         remark: Remark[Any] = statement.payload
-        self._check_key(statement)
+        self._check_key(statement, source)
         found = self.working(remark.topic)
         if found.chain is None or not self._has_entry(remark.topic, remark.entry):
             raise Deferred("unknown-entry", remark.entry)
@@ -332,7 +340,7 @@ class Batch:
 
     def _apply_registry(self, statement: Statement, source: NodeCode | None) -> None:
         if statement.typ == REGISTRY and self.roster.anchor is not None:
-            self._check_key(statement)
+            self._check_key(statement, source)
         roster = enrol(self.roster, statement)
         self.roster = roster
         self.flags = replace(self.flags, registry=self.flags.registry + 1)
@@ -347,7 +355,7 @@ class Batch:
 
     def _apply_summary(self, statement: Statement, source: NodeCode | None) -> None:
         said: Summary[Any] = statement.payload
-        self._check_key(statement)
+        self._check_key(statement, source)
         if said.inc not in self.roster.members[said.author].incs:
             raise Deferred("unknown-key", said.author)
         if source is not None and not self._is_from_below(said.author, source):

@@ -6,20 +6,24 @@ lacks the other hands over as `old` lines. Nothing is remembered between documen
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from node.context import Context
 from node.store import tables as t
 from node.store.codec import load_chain
-from schemas.exchange import LISTED_MAX, Have, Ids
+from node.store.engine import upsert
+from schemas.exchange import LISTED_MAX, Have, Heal, Ids
 from schemas.ids import Digest, NodeCode
 from sync.errors import SyncError
 from sync.exchange import Document, Loose, Old
 from sync.sealing import REGISTRY, parse
+
+if TYPE_CHECKING:
+    from node.service.commit import Batch
 
 _DIGITS = "0123456789abcdef"
 UNVERIFIED = ("bad-signature", "unknown-key", "forged-author", "revoked-key")
@@ -76,6 +80,34 @@ def answers(ctx: Context, conn: Connection, peer: NodeCode, what: Asked, bytes_m
         if theirs - set(own) and len(own) <= LISTED_MAX:
             found.append(Ids(prefix=listed.prefix, ids=own))
     return [*found, *_olds(conn, missing, bytes_max)]
+
+
+def listing(ctx: Context, conn: Connection, peer: NodeCode) -> list[Loose]:
+    """The whole set, listed: by file there are few turns, so everything is said at once."""
+    return list(_listing(shared(ctx, conn, peer), ""))
+
+
+def keep(batch: "Batch", peer: NodeCode, document: Document) -> None:
+    """What a document that came by file wants answered, until the next bundle to that neighbour is made."""
+    if not (document.haves or document.lists or document.heal):
+        return
+    known = batch.conn.execute(select(t.asked_by_file.c.asked).where(t.asked_by_file.c.peer == peer)).scalar()
+    said = dict(known or {"haves": [], "lists": {}, "heal": None})
+    if document.heal is not None:  # the first document of a bundle: what an older one wanted is over
+        said = {"haves": [], "lists": {}, "heal": document.heal.model_dump(mode="json")}
+    said["haves"] = [*said["haves"], *(have.model_dump(mode="json") for have in document.haves)]
+    said["lists"] = said["lists"] | {listed.prefix: listed.ids for listed in document.lists}
+    upsert(batch.conn, t.asked_by_file, [{"peer": peer, "asked": said, "at": batch.now}])
+
+
+def kept(conn: Connection, peer: NodeCode) -> tuple[Asked, Heal | None]:
+    """What `keep` kept."""
+    said = conn.execute(select(t.asked_by_file.c.asked).where(t.asked_by_file.c.peer == peer)).scalar()
+    if said is None:
+        return NOTHING, None
+    haves = tuple(Have.model_validate(have) for have in said["haves"])
+    lists = tuple(Ids(prefix=prefix, ids=ids) for prefix, ids in said["lists"].items())
+    return Asked(haves, lists), Heal.model_validate(said["heal"]) if said["heal"] else None
 
 
 def shared(ctx: Context, conn: Connection, peer: NodeCode) -> list[Digest]:
@@ -144,6 +176,15 @@ def _answer(mine: Sequence[Digest], have: Have) -> list[Loose]:
     if own.count > LISTED_MAX:
         return [_have(mine, have.prefix + digit) for digit in _DIGITS]
     return [Ids(prefix=have.prefix, ids=_within(mine, have.prefix))]
+
+
+def _listing(ids: Sequence[Digest], prefix: str) -> Iterator[Ids]:
+    some = _within(ids, prefix)
+    if len(some) <= LISTED_MAX:
+        yield Ids(prefix=prefix, ids=some)
+        return
+    for digit in _DIGITS:
+        yield from _listing(some, prefix + digit)
 
 
 def _within(ids: Sequence[Digest], prefix: str) -> list[Digest]:

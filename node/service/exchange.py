@@ -82,7 +82,8 @@ class Envelope:
 class Content:
     """What a document may carry: our stream after `start`, within `room`, and loose lines; `asks`: for parts, too.
 
-    `asked` and `heal` are what the peer's last document wants answered of comparing and healing (SPEC 14).
+    `asked` and `heal` are what the peer's last document wants answered of comparing and healing (SPEC 14); `by_file`: say
+    of that all there is, as turns are few.
     """
 
     start: int
@@ -93,6 +94,7 @@ class Content:
     asks: bool = True
     asked: Asked = NOTHING_ASKED
     heal: Heal | None = None
+    by_file: bool = False
 
 
 def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes, int]:
@@ -125,7 +127,7 @@ def _named(conn: Connection, link: Link) -> Incarnation:
 
 
 def _of_lives(ctx: Context, conn: Connection, link: Link, content: Content, room: int) -> list[Loose]:
-    said = healing.lines(ctx, conn, link, idle=not content.asked)
+    said = healing.lines(ctx, conn, link, not content.asked, content.by_file)
     if content.heal is not None:
         said.append(healing.knows(current(ctx, conn), link.peer, content.heal))
     return said + compare.answers(ctx, conn, link.peer, content.asked, max(room, OLD_BYTES_MIN))

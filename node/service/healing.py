@@ -105,15 +105,19 @@ def _sentence(found: Status, roster: Roster) -> tuple[str, str] | None:
     return (f"正在恢复（只读）：等待与 {names} 核对", f"Healing (read-only): waits to compare with {names}")
 
 
-def lines(ctx: Context, conn: Connection, link: Link, idle: bool) -> list[Loose]:
-    """What goes into a document to this neighbour by itself; `idle`: nothing else of comparing is said in it."""
+def lines(ctx: Context, conn: Connection, link: Link, idle: bool, by_file: bool = False) -> list[Loose]:
+    """What goes into a document to this neighbour by itself; `idle`: nothing else of comparing is said in it.
+
+    By file everything is said at once.
+    """
     found = status(conn)
     healing = not found.life.live and found.life.healing_since is not None
     said: list[Loose] = []
     if healing:
         said.append(Heal(nonce=found.life.inc.nonce, number=_number(ctx, conn, found), ready=found.ready))
-    if idle and (healing or link.comparing):
+    if (idle or by_file) and (healing or link.comparing):
         said.append(compare.whole(ctx, conn, link.peer))
+        said += compare.listing(ctx, conn, link.peer) if by_file else []
     return said
 
 

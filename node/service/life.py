@@ -105,9 +105,11 @@ def granted(batch: "Batch", grant: Granted) -> None:
         if link is not None and member.inc == grant.inc and link.received_inc != grant.inc:
             link.expect(grant.inc, stream_start(grant.node, grant.inc, batch.me))
             log_rows.tell_all(batch.conn, grant.node)
-    elif batch.inc.number == 0 and batch.inc.nonce == grant.inc.nonce:
+        return
+    mine = read(batch.conn)
+    if not mine.live and mine.inc.nonce == grant.inc.nonce:
         begin(batch, grant.inc)
-    elif batch.inc.number and member.inc != batch.inc:
+    elif mine.live and member.inc != mine.inc:
         end(batch, "granted-elsewhere", grant.inc.number)
 
 

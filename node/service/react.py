@@ -72,10 +72,10 @@ def _take_back(batch: "Batch", found: Working) -> None:
 
 
 def claimed_from(work: Topic) -> NodeCode | None:
-    """Whom the last claim took the topic from, while it has not moved on since."""
-    if len(work.trail) < 2 or work.trail[-1].mode != "claim":
+    """Whom the last claim, or several in a row, took the topic from, while it has not moved on since."""
+    if work.trail[-1].mode != "claim":
         return None
-    return work.trail[-2].node
+    return next((stop.node for stop in reversed(work.trail) if stop.mode != "claim"), None)
 
 
 def _keep_number(batch: "Batch", number: str) -> None:

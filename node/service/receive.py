@@ -143,6 +143,7 @@ def receive_file(ctx: Context, raw: bytes) -> Received:
             raise BadDocument("wrong-incarnation", str(document.header.inc.number))
         found = Received(document, link.peer, _ack(link), link.acked_seq)
         _apply(batch, link, found, opened)
+        compare.keep(batch, link.peer, document)
     return found
 
 
@@ -163,7 +164,7 @@ def _verify(ctx: Context, raw: bytes) -> _Opened:
     if document.header.to != ctx.identity.code:
         raise BadDocument("not-for-me", document.header.to)
     member = roster.get(document.header.from_)
-    if member is not None and document.kid in member.revoked:
+    if member is not None and member.revoked_by(document.kid) is not None:
         raise BadDocument("bad-seal", "its key is revoked")
     everything = (*document.items, *document.olds)
     verified = iter(open_many([item.signed for item in everything if item.signed], roster.keyring, ctx.pool))

@@ -62,3 +62,13 @@ sent_before = Table(
     Column("statement", Digest, ForeignKey("statements.id"), nullable=False, index=True),
     comment="streams of earlier incarnations, as far as they were acknowledged",
 )
+
+asked_by_file = Table(
+    "asked_by_file",
+    metadata,
+    Column("peer", Code, primary_key=True),
+    Column(
+        "asked", JSON, nullable=False, comment="what its last bundle wants compared, to be answered by the next one"
+    ),
+    Column("at", When, nullable=False),
+)

@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from node.store.columns import Code, Digest, Inc, Serial, When
 from node.store.columns import metadata as metadata
+from node.store.lives_tables import asked_by_file as asked_by_file
 from node.store.lives_tables import claims as claims
 from node.store.lives_tables import healing_peers as healing_peers
 from node.store.lives_tables import orphans as orphans

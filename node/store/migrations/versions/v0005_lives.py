@@ -10,7 +10,7 @@ from node.store.columns import Inc, When
 revision = "0005"
 down_revision = "0004"
 
-_NEW = (t.orphans, t.replaced_instances, t.healing_peers, t.claims, t.sent_before)
+_NEW = (t.orphans, t.replaced_instances, t.healing_peers, t.claims, t.sent_before, t.asked_by_file)
 
 
 def upgrade() -> None:
