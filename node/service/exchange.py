@@ -82,8 +82,8 @@ class Envelope:
 class Content:
     """What a document may carry: our stream after `start`, within `room`, and loose lines; `asks`: for parts, too.
 
-    `asked` and `heal` are what the peer's last document wants answered of comparing and healing (SPEC 14); `by_file`: say
-    of that all there is, as turns are few.
+    `asked` and `heal` are what the peer's last document wants answered of comparing and healing (SPEC 14); `by_file`:
+    say of that all there is, as turns are few.
     """
 
     start: int
