@@ -23,12 +23,13 @@ MEASURES = {
     "B6": "idle",
     "B7": "million",
     "B8": "flood",
+    "B9": "pages",
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("measures", nargs="*", metavar="B1…B8", help="which; all by default")
+    parser.add_argument("measures", nargs="*", metavar="B1…B9", help="which; all by default")
     parser.add_argument("--profile", action="store_true", help="show where the time goes in a catch-up instead")
     asked = parser.parse_args()
     if asked.profile:

@@ -3,11 +3,13 @@
 A year that no list covers is reckoned by the week alone and every answer says so: nothing is guessed in silence.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import cache, cached_property
 from importlib.resources import files
+from itertools import accumulate
 from typing import Literal
 
 from node.domain.csvtable import read_table
@@ -15,7 +17,6 @@ from node.domain.errors import BadDay, CalendarError, DuplicateDay
 
 Kind = Literal["holiday", "workday"]
 CHINA = timezone(timedelta(hours=8))
-SPAN_DAYS_MAX = 3660
 _COLUMNS = {"day": "日期", "kind": "类别", "name": "名称"}
 _KINDS: dict[str, Kind] = {"holiday": "holiday", "workday": "workday", "放假": "holiday", "上班": "workday"}
 
@@ -57,11 +58,20 @@ class Calendar:
     def until(self, now: datetime, due: datetime) -> int:
         """Working days left after today until the day of `due`; below zero: so many are over since."""
         today, last = now.astimezone(CHINA).date(), due.astimezone(CHINA).date()
-        if abs((last - today).days) > SPAN_DAYS_MAX:
-            return round((last - today).days * 5 / 7)
-        first, second, sign = (today, last, 1) if last >= today else (last, today, -1)
-        span = ((first + timedelta(days=n)) for n in range(1, (second - first).days + 1))
-        return sign * sum(self.works(day) for day in span)
+        return self._worked(last) - self._worked(today)
+
+    def _worked(self, day: date) -> int:
+        """Working days from the first day there is until this one: weeks, and what the lists say otherwise."""
+        weeks, rest = divmod(day.toordinal(), 7)  # day 1 was a Monday
+        days, changes = self._changes
+        return weeks * 5 + min(rest, 5) + changes[bisect_right(days, day)]
+
+    @cached_property
+    def _changes(self) -> tuple[list[date], list[int]]:
+        """The listed days in order, and by how many working days all before each, and all of them, change the count."""
+        listed = sorted(self.days)
+        by = [(self.days[day][0] == "workday") - (day.weekday() < 5) for day in listed]
+        return listed, [0, *accumulate(by)]
 
     def over(self, other: "Calendar") -> "Calendar":
         """This list, and the years of `other` that it does not name."""

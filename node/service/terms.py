@@ -23,6 +23,7 @@ from node.store.tables import topics
 from schemas.ids import Digest
 from schemas.terms import CalendarView, DayView, TermsView, WarningItem, WarningKind, WarningPage
 
+_COLUMNS = ("id", "number", "title", "status", "offered_to", "custodian", "answer_by", "due_at", "created_at", "work")
 TOPICS_MAX = 5_000
 """Open topics that are looked at for one page."""
 
@@ -73,7 +74,7 @@ def warnings(ctx: Context, actor: Actor, cursor: str | None, limit: int) -> Warn
 def _found(ctx: Context, conn: Connection, actor: Actor) -> list[WarningItem]:
     lists, now = in_force(ctx, conn), ctx.clock.now()
     query = (
-        select(topics)
+        select(*(topics.c[name] for name in _COLUMNS))
         .where(topics.c.mine, topics.c.status.in_(("active", "offered")))
         .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.created_at)
         .limit(TOPICS_MAX)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import JSON, ColumnElement, Connection, Engine, Table, cast, create_engine, event, func, text
 from sqlalchemy.pool import QueuePool
 
 WRITE_LOCK = 0x11A2D026
@@ -62,6 +62,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 def is_sqlite(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
+
+
+def json_at(conn: Connection, column: ColumnElement[str], *path: str | int) -> ColumnElement[str]:
+    """The text at a path of a column that holds JSON text; -1 is the last of a list."""
+    if conn.dialect.name != "sqlite":
+        return func.json_extract_path_text(cast(column, JSON), *map(str, path))
+    steps = (f".{step}" if isinstance(step, str) else f"[#{step}]" if step < 0 else f"[{step}]" for step in path)
+    return func.json_extract(column, "$" + "".join(steps))
 
 
 def upsert(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

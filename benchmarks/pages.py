@@ -1,0 +1,156 @@
+"""B9: pages of the console at a node with 100,000 topics, at rest and while a backlog drains into it.
+
+A few hundred real topics are multiplied as rows, straight in the tables: lists, filters and counts work on what they
+would work on, and the topics that are opened are real ones.
+"""
+
+import http.client
+import re
+import sqlite3
+import time
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from benchmarks.field import CHILD, PARENT, PASSWORD, pair, running
+from benchmarks.measure import Figure, median, percentile
+from benchmarks.work import author
+from node.context import Context
+from node.jobs import Jobs
+from node.service.commit import write
+from node.service.open import start
+from schemas.api import OpenForm
+
+TOPICS = 100_000
+REAL = 400
+OPEN_SHARE = 0.03
+"""Of the topics; what an office has in hand of all it ever had."""
+SAMPLES = 40
+BACKLOG = 20_000
+LIMIT_MS = 300
+PLACES = ("620102", "620103", "620104", "620105", "620111")
+THINGS = ("路灯不亮", "道路破损", "垃圾清运", "加装电梯", "公交站牌", "噪声扰民", "学位不足", "物业收费")
+VISITS = {
+    "today": "/",
+    "topics": "/topics",
+    "topics, open ones": "/topics?status=active",
+    "topics, one place": "/topics?area=620103",
+    "topics, by words": "/topics?" + urlencode({"q": "加装电梯"}),
+    "topics, words nobody wrote": "/topics?" + urlencode({"q": "无此字样"}),
+    "one topic": "/topics/{id}",
+    "screening": "/topics/{id}/screening",
+    "a form": "/topics/{id}/delegate",
+    "intake": "/intake",
+    "links": "/links",
+}
+
+
+def measure(folder: Path) -> list[Figure]:
+    here = pair(folder / "pair")
+    parent = here.context(PARENT)
+    topics = _real(parent)
+    parent.engine.dispose()
+    _multiply(here.parent / "node.db")
+    child = here.context(CHILD)
+    author(child, BACKLOG)
+    figures = []
+    with running(here.parent, here.url):
+        window = Window(here.url)
+        figures += [_figure(name, window, path.format(id=topics[0]), "") for name, path in VISITS.items()]
+        figures.append(_first_page(window))
+        jobs = Jobs(child)
+        jobs.start()
+        for name in ("today", "topics", "one topic"):
+            figures.append(_figure(name, window, VISITS[name].format(id=topics[1]), ", while a backlog drains"))
+        jobs.stop()
+    child.engine.dispose()
+    return figures
+
+
+class Window:
+    """A clerk's browser, signed in; asks as browsers do, compressed."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._conn = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        self._cookies: dict[str, str] = {}
+        _, page, _ = self.get("/sign-in", packed=False)
+        token = re.search(r'name="csrf" value="(\w+)"', page.decode())
+        assert token is not None
+        form = {"csrf": token[1], "username": "bench", "password": PASSWORD, "next": "/"}
+        status, _, _ = self._ask("POST", "/sign-in", urlencode(form), False)
+        assert status == 303, status
+
+    def get(self, path: str, packed: bool = True) -> tuple[int, bytes, float]:
+        """Status, bytes as they came, milliseconds."""
+        return self._ask("GET", path, None, packed)
+
+    def _ask(self, method: str, path: str, body: str | None, packed: bool) -> tuple[int, bytes, float]:
+        headers = {"accept": "text/html", "cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items())}
+        headers |= {"accept-encoding": "gzip"} if packed else {}
+        headers |= {"content-type": "application/x-www-form-urlencoded"} if body else {}
+        began = time.perf_counter()
+        self._conn.request(method, path, body, headers)
+        answer = self._conn.getresponse()
+        raw = answer.read()
+        taken = (time.perf_counter() - began) * 1000
+        for name, value in answer.getheaders():
+            if name.lower() == "set-cookie":
+                key, _, rest = value.partition("=")
+                self._cookies[key] = rest.partition(";")[0]
+        return answer.status, raw, taken
+
+
+def _figure(name: str, window: Window, path: str, when: str) -> Figure:
+    taken = []
+    for _ in range(SAMPLES):
+        status, _, ms = window.get(path)
+        assert status == 200, (path, status)
+        taken.append(ms)
+    what = f"{name}{when}, p95 (median {median(taken):.0f})"
+    return Figure("B9", what, percentile(taken, 0.95), "ms", reach=LIMIT_MS, aim=LIMIT_MS / 3, lower=True)
+
+
+def _first_page(window: Window) -> Figure:
+    """All that a browser fetches for the first page it ever sees of a node, as it crosses the line."""
+    _, packed, _ = window.get("/")
+    _, page, _ = window.get("/", packed=False)
+    files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.decode()))
+    size = len(packed) + sum(len(window.get(file)[1]) for file in files)
+    return Figure("B9", "first page with all its files", size / 1000, "kB", reach=150, aim=60, lower=True)
+
+
+def _real(ctx: Context) -> list[str]:
+    found = []
+    with write(ctx) as batch:
+        for n in range(REAL):
+            place, thing = PLACES[n % len(PLACES)], THINGS[n % len(THINGS)]
+            form = OpenForm(title=f"{place} 第{n}号院{thing}", text=f"{thing}，盼望尽快解决。" * 8, areas=[place])
+            found.append(start(batch, form))
+    return found
+
+
+def _multiply(path: Path) -> None:
+    """Copies of the real topics, with ids and numbers of their own; most of them closed."""
+    conn = sqlite3.connect(path, isolation_level=None)
+    conn.execute("PRAGMA synchronous=OFF")
+    columns = [row[1] for row in conn.execute("PRAGMA table_info(topics)")]
+    changed = {
+        "id": "lower(hex(randomblob(32)))",
+        "number": "number || '-' || :n",
+        "status": f"CASE WHEN abs(random()) % 1000 < {int(OPEN_SHARE * 1000)} THEN 'active' ELSE 'closed' END",
+        "updated_at": "datetime('2026-01-01', (abs(random()) % 15000000) || ' seconds') || '.000000'",
+        "due_at": "datetime('2026-11-01', (abs(random()) % 9000000) || ' seconds') || '.000000'",
+    }
+    picked = ", ".join(changed.get(name, name) for name in columns)
+    conn.execute("CREATE TEMP TABLE real AS SELECT * FROM topics")
+    conn.execute("BEGIN")
+    for n in range(TOPICS // REAL - 1):
+        conn.execute(f"INSERT INTO topics ({', '.join(columns)}) SELECT {picked} FROM real", {"n": n})
+    conn.execute(
+        "INSERT OR IGNORE INTO topic_areas (topic, area, own) SELECT topics.id, a.area, a.own FROM topics"
+        " JOIN real ON substr(topics.number, 1, 18) = real.number JOIN topic_areas a ON a.topic = real.id"
+    )
+    conn.execute("COMMIT")
+    conn.execute("ANALYZE")
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    conn.close()
