@@ -54,14 +54,20 @@ def catch_up(ctx: Context) -> None:
 
 
 def refresh(batch: Batch, many: int = DUE_AT_ONCE) -> int:
-    """Empty the queue, the oldest first, at most `many`; how many topics were looked at."""
+    """Empty the queue, the oldest first, at most `many`; how many topics were looked at.
+
+    A node that may not sign now brings its rows up all the same, and keeps them in the queue until it may.
+    """
     batch.flush()
     query = select(ag.rows_due.c.topic).order_by(ag.rows_due.c.at, ag.rows_due.c.topic).limit(many)
     ids = list(batch.conn.execute(query).scalars())
     if not ids:
         return 0
     held, said = renew(batch, ids)
-    _seal(batch, [row for row in held.values() if _is_ours(batch, row.topic)], said)
+    if batch.roster.parent(batch.me) is not None:
+        if not batch.live:
+            return 0
+        _seal(batch, [row for row in held.values() if _is_ours(batch, row.topic)], said)
     batch.flush()
     for some in slices(ids):
         batch.conn.execute(delete(ag.rows_due).where(ag.rows_due.c.topic.in_(some)))
@@ -109,9 +115,7 @@ def _is_ours(batch: Batch, topic: TopicId) -> bool:
 
 
 def _seal(batch: Batch, rows: Sequence[Row], said: Mapping[TopicId, Mapping[str, Any]]) -> None:
-    """Pages of the rows that differ from what was sealed last. A root has nobody to tell."""
-    if batch.roster.parent(batch.me) is None:
-        return
+    """Pages of the rows that differ from what was sealed last."""
     fresh = [newer for row in rows if (newer := _revised(row, said.get(row.topic))) is not None]
     if not fresh:
         return

@@ -34,7 +34,8 @@ def tick(ctx: Context) -> None:
         return
     with write(ctx) as batch:
         batch.flush()
-        _seal(batch)
+        if batch.live:
+            _seal(batch)
         _recount(batch)
 
 

@@ -1,5 +1,6 @@
 """Summaries: sealed by the custodian, passed on unchanged to the root, and the newest row of a topic stands."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from sync.chain import header
 from sync.sealing import SUMMARY, parse, read_unverified, seal
 from sync.summary import leaf
 from tests.nodes import do
+from tests.store.test_lives import copy_of, heal, put_back, restart
 from tests.store.tree import (
     CITY,
     COUNTY,
@@ -309,3 +311,28 @@ def test_verify_names_a_row_that_was_tampered_with(tree: Tree, table: Any, chang
         conn.execute(table.update().values(change))
     assert not verify(tree.city).ok
     assert verify(tree.city, rebuild=True).ok
+
+
+def test_a_restored_county_is_counted_as_it_stands_after_healing(tree: Tree, tmp_path: Path):
+    first = open_topic(tree.county)
+    summed(tree)
+    backup = copy_of(tree.county, tmp_path / "backup")
+    restart(tree, "county")
+    second = open_topic(tree.county, "积水")
+    note(tree.county, first)
+    summed(tree)
+    put_back(tree, "county", backup)
+    assert tick(tree.county) == 0
+    heal(tree)
+    for _ in range(2):
+        for node in (tree.county, tree.city, tree.province):
+            tick(node)
+            heal(tree)
+    for topic in (first, second):
+        own, above = row(tree.county, topic), row(tree.province, topic)
+        assert (above.custodian, above.term, above.seq) == (COUNTY, own.term, own.seq)
+        assert above.term.startswith("1.")
+    (heard,) = rows(tree.province, ag.heard, ag.heard.c.author == COUNTY)
+    assert heard.inc.startswith("2.") and heard.many == heard.seq + 1
+    assert told(tree.city) == set()
+    tree.check()
