@@ -26,7 +26,7 @@ from node.context import Context
 from node.domain import categories
 from node.domain.rollup import MEASURES, Deltas, add, changed
 from node.domain.topic import STEPS
-from node.service import behind
+from node.service import behind, life
 from node.service.aggregate import aggregate, figures, funnel
 from node.service.commit import write
 from node.service.create import Plan, init_node
@@ -218,7 +218,7 @@ def _refresh(ctx: Context, city: Context) -> float:
 
 def _page(city: Context, rows: list[Row]) -> Statement:
     me = city.identity
-    shared = header(me.code, me.inc, instant(city.clock.now()))
+    shared = header(me.code, life.now(city).inc, instant(city.clock.now()))
     body = Page(rows=rows).model_dump(mode="json")
     payload = {**shared, "seq": time.perf_counter_ns(), "kind": "page", "body": body, "parts": []}
     return author(payload, SUMMARY, me.signer, me.code)

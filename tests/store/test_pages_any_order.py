@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select
 from node.clock import instant
 from node.context import Context
 from node.domain.rollup import MEASURES, Deltas, add, changed
+from node.service import life
 from node.service.commit import write
 from node.store import aggregation as ag
 from node.store import tables as t
@@ -30,7 +31,12 @@ HEARD = (ag.said_rows, ag.topic_rows, ag.topic_row_areas, ag.rollups)
 def page(node: Context, seq: int, rows: list[Row]) -> Statement:
     me = node.identity
     body = Page(rows=rows).model_dump(mode="json")
-    payload = {**header(me.code, me.inc, instant(node.clock.now())), "seq": seq, "kind": "page", "parts": []}
+    payload = {
+        **header(me.code, life.now(node).inc, instant(node.clock.now())),
+        "seq": seq,
+        "kind": "page",
+        "parts": [],
+    }
     return author({**payload, "body": body}, SUMMARY, me.signer, me.code)
 
 
