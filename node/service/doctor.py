@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from node.clock import parse_instant
 from node.context import Context
 from node.service import guard, healing, life, log
+from node.service.backup import last_backup
 from node.service.identity import BOX_KEY, SIGNING_KEY
 from node.service.links import state
 from node.store import health, office, schema
@@ -35,6 +36,7 @@ UNWITNESSED_OLD = timedelta(days=1)
 BACKLOG_OLD = timedelta(days=1)
 DEFERRED_OLD = timedelta(hours=1)
 INVITATION_OLD = timedelta(days=7)
+BACKUP_OLD = timedelta(days=7)
 CLOCK_SKEW_S = 60
 CLOCK_BACK = timedelta(minutes=5)
 CLOCK_FLOOR = datetime(2025, 1, 1, tzinfo=UTC)
@@ -61,6 +63,7 @@ def doctor(ctx: Context) -> list[Finding]:
             checks = (
                 _database,
                 _guard,
+                _backup,
                 _enrolment,
                 _clock,
                 _links,
@@ -328,6 +331,21 @@ def _log(ctx: Context, conn: Connection) -> Iterator[Finding]:
         "与上级联系后会自动补上；上级程序较旧时请先升级上级" if late else "",
         "Comes once the parent is reached; if that runs an older version, upgrade it" if late else "",
     )
+
+
+def _backup(ctx: Context, _conn: Connection) -> Iterator[Finding]:
+    last = last_backup(ctx.settings.data)
+    if last is None or ctx.clock.now() - last > BACKUP_OLD:
+        shown = f"{last:%Y-%m-%d}" if last else "-"
+        yield Finding(
+            "warn",
+            f"最近一次备份：{shown}",
+            f"The last backup made here: {shown}",
+            "liandong backup 文件，放到别的机器上；每夜自动备份见 docs/install.zh-CN.md",
+            "liandong backup FILE, on another machine; docs/install.md has the nightly one",
+        )
+    else:
+        yield Finding("ok", f"最近备份 {last:%Y-%m-%d %H:%M} UTC", f"Backed up {last:%Y-%m-%d %H:%M} UTC")
 
 
 def _lists(ctx: Context, conn: Connection) -> Iterator[Finding]:

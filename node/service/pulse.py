@@ -7,7 +7,8 @@ from typing import Literal
 from sqlalchemy import func, select
 
 from node.context import Context
-from node.service import life
+from node.service import healing, life
+from node.service.backup import last_backup
 from node.service.links import state
 from node.store import links as link_rows
 from node.store.engine import reading
@@ -24,6 +25,9 @@ class Pulse:
     backlog: int
     held: int
     last_contact_at: datetime | None
+    backup_at: datetime | None
+    waits: tuple[str, str] | None
+    """In Chinese and English, what a node that may not sign waits for."""
 
 
 def pulse(ctx: Context) -> Pulse:
@@ -40,6 +44,8 @@ def pulse(ctx: Context) -> Pulse:
         backlog=sum(link.sent_seq - link.acked_seq for link in found),
         held=held,
         last_contact_at=max(contacts, default=None),
+        backup_at=last_backup(ctx.settings.data),
+        waits=healing.line(ctx),
     )
 
 
