@@ -13,6 +13,7 @@ from tests.wire.bad_documents import bad_documents
 from tests.wire.bad_statements import bad_statements
 from tests.wire.example import example
 from tests.wire.good import Vector, good
+from tests.wire.lives import bad_lives, good_lives
 from tests.wire.logs import bad_logs, good_logs
 from tests.wire.summaries import bad_summaries, good_summaries
 
@@ -24,8 +25,18 @@ BEGIN, END = "<!-- example -->\n", "<!-- end of example -->"
 
 def vectors() -> dict[str, Vector]:
     """Every vector by its path below schemas/vectors."""
-    made = {f"good/{name}.json": vector for name, vector in [*good().items(), *good_summaries(), *good_logs()]}
-    for name, vector in [*bad_statements(), *bad_chains(), *bad_documents(), *bad_summaries(), *bad_logs()]:
+    made = {
+        f"good/{name}.json": vector
+        for name, vector in [*good().items(), *good_summaries(), *good_logs(), *good_lives()]
+    }
+    for name, vector in [
+        *bad_statements(),
+        *bad_chains(),
+        *bad_documents(),
+        *bad_summaries(),
+        *bad_logs(),
+        *bad_lives(),
+    ]:
         path = f"bad/{name}.json"
         assert path not in made, f"two vectors called {name}"
         made[path] = vector
