@@ -97,10 +97,10 @@ def use(ctx: Context, conn: Connection, user: int, otp: str) -> bool:
     return bool(conn.execute(delete(recovery_codes).where(*mine)).rowcount)
 
 
-def svg(text: str, scale: int = 4) -> str:
-    """A QR code as an SVG image without styles, so that a strict page may show it."""
+def svg(text: str) -> str:
+    """A QR code as an SVG image without styles, so that a strict page may show it, that fills whatever it stands in."""
     out = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(out, kind="svg", scale=scale, xmldecl=False, svgns=True)
+    segno.make(text, error="m", micro=False).save(out, kind="svg", omitsize=True, xmldecl=False)
     return out.getvalue().decode()
 
 

@@ -118,8 +118,7 @@ def comment(batch: Batch, topic: TopicId, form: WordForm, poster: str | None = N
 def ask_to_reopen(batch: Batch, topic: TopicId, form: WordForm) -> None:
     """Raises NotFound, DraftsFull; AlreadyTaken unless the topic is closed and nobody has asked yet."""
     chain = batch.held(topic).chain
-    asked = select(drafts.c.id).where(drafts.c.topic == topic, drafts.c.kind == "reopen", drafts.c.state == "waiting")
-    if chain is None or not chain.closed or batch.conn.execute(asked).first() is not None:
+    if chain is None or not chain.closed or _asked(batch.conn, topic):
         raise AlreadyTaken
     waiting.keep_word(batch, topic, "reopen", form.text)
 
@@ -168,7 +167,7 @@ def _of_topic(ctx: Context, conn: Connection, topic: TopicId, title: str, text: 
         events=tuple(_events(conn, topic, called.office)),
         said=tuple(_said(conn, topic)) if text is not None else (),
         rating=_rated(conn, topic, view.head),
-        may_reopen=view.status == "closed" and view.origin == ctx.identity.code,
+        may_reopen=view.status == "closed" and view.origin == ctx.identity.code and not _asked(conn, topic),
         topic=topic,
     )
 
@@ -202,6 +201,12 @@ def _said(conn: Connection, topic: TopicId) -> list[Said]:
     query = select(drafts).where(drafts.c.topic == topic, drafts.c.kind.in_(("comment", "reopen")))
     rows = conn.execute(query.where(drafts.c.poster.is_(None)).order_by(drafts.c.id))
     return [Said(row.kind, row.state, row.form["text"], row.at, row.reason) for row in rows]
+
+
+def _asked(conn: Connection, topic: TopicId) -> bool:
+    """Whether a wish to reopen waits for a clerk."""
+    query = select(drafts.c.id).where(drafts.c.topic == topic, drafts.c.kind == "reopen", drafts.c.state == "waiting")
+    return conn.execute(query).first() is not None
 
 
 def _rated(conn: Connection, topic: TopicId, head: Digest) -> str | None:

@@ -75,7 +75,7 @@ def _views(ctx: Context, conn: Connection, *where: Any) -> list[PosterView]:
                 unit=row.unit_id,
                 topic=row.topic,
                 active=row.active,
-                qr=svg(url, 6),
+                qr=svg(url),
             )
         )
     return found

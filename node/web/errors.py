@@ -13,6 +13,7 @@ from starlette.types import Scope
 from node.api import problems
 from node.api.auth import context
 from node.domain.refusals import Invalid, Unauthenticated
+from node.web.door import DOORS
 from node.web.visit import HEADERS, Visit, visitor
 from node.web.words import Words, pick
 from schemas.problem import PREFIX, Problem
@@ -96,6 +97,7 @@ def _page(visit: Visit, problem: Problem, headers: dict[str, str]) -> Response:
     title = pick(problem.title, visit.lang)
     kept = {name: value for name, value in headers.items() if name != "WWW-Authenticate"}
     values = {"title": title, "problem": problem, "hint": hint(problem, visit.words)}
-    response = visit.page("error.html", problem.status, **values)
+    template = "public/error.html" if visit.request.url.path.startswith(DOORS) else "error.html"
+    response = visit.page(template, problem.status, **values)
     response.headers.update(kept)
     return response

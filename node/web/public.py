@@ -120,7 +120,7 @@ def _story(visit: Visit, errors: dict[str, str] | None = None, wrong: str = "") 
     secret = visit.request.path_params["secret"]
     story = door.find(visit.ctx, secret, _address(visit))
     url = f"{visit.ctx.identity.url.rstrip('/')}{FOLLOW}{secret}"
-    values = {"story": story, "secret": secret, "qr": svg(url, 4), "fresh": bool(visit.query("new"))}
+    values = {"story": story, "secret": secret, "qr": svg(url), "fresh": bool(visit.query("new"))}
     status = 422 if errors else 200
     return visit.page("public/follow.html", status, errors=errors, wrong=wrong, ratings=RATINGS, **values)
 

@@ -1,5 +1,7 @@
 """Units, posts, who holds them, and the hand-over sheets."""
 
+import json
+
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -13,7 +15,7 @@ from node.web.errors import field_errors
 from node.web.fields import whole
 from node.web.pages import Pages
 from node.web.visit import Visit
-from schemas.people import HandOverForm, HandOverView, PostForm, UnitForm
+from schemas.people import HandOverForm, PostForm, UnitForm
 
 router = Pages()
 
@@ -66,8 +68,7 @@ def hand_over(visit: Visit) -> Response:
         answer = perform(visit.ctx, visit.command("hand_over", 201), lambda batch: posts.hand_over(batch, post, form))
     except (ValidationError, Invalid) as error:
         return _post(visit, field_errors(error, visit.words))
-    sheet = HandOverView.model_validate_json(answer.body, by_alias=True, by_name=True)
-    return visit.to(f"/handovers/{sheet.id}", "units.handed_over")
+    return visit.to(f"/handovers/{json.loads(answer.body)['id']}", "units.handed_over")
 
 
 @router.get("/handovers", verb="read_units")
