@@ -92,6 +92,10 @@ class Roster:
         self.heads[chain] = (p["seq"], entry.id)
         self.entries[entry.id] = entry
 
+    def keyring_of(self, code: str) -> bytes:
+        """The key of the card of this node."""
+        return unb64(self.members[code].card["key"])
+
     def is_root(self, code: str) -> bool:
         return code in self.members and self.members[code].parent is None
 

@@ -1,0 +1,73 @@
+"""Our own node as a process: what `liandong` says on its command line, and nothing else of it."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parent.parent.parent
+NAME, PASSWORD = "检验员", "一致性检验口令联动联动"
+READY_S = 60
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        found: int = sock.getsockname()[1]
+        return found
+
+
+class Node:
+    """A node in a folder of its own; `database` is a URL, its own SQLite where empty."""
+
+    def __init__(self, folder: Path, code: str, tier: str, database: str = "", root: bool = False) -> None:
+        self.folder, self.code, self.database = folder / code, code, database
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.process: subprocess.Popen[bytes] | None = None
+        named = ["--code", code, "--name", f"{code}政协", "--tier", tier, "--url", self.url]
+        self.run("init", *named, *(["--root"] if root else []))
+        self.run("user", "add", NAME, "--role", "clerk", "--role", "admin", "--password-stdin", stdin=PASSWORD)
+
+    def command(self, *words: str) -> list[str]:
+        known = ["--data", str(self.folder), *(["--database", self.database] if self.database else [])]
+        return [sys.executable, "-m", "node", *words, *known]
+
+    def run(self, *words: str, stdin: str = "") -> str:
+        done = subprocess.run(
+            self.command(*words), cwd=ROOT, input=stdin.encode(), capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{words[0]}: {done.stderr.decode()[-500:]}"
+        return done.stdout.decode()
+
+    def invite(self, code: str, tier: str = "county") -> str:
+        return self.run("invite", code, "--tier", tier, "--name", f"{code}检验").strip().splitlines()[-1]
+
+    def start(self) -> "Node":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "out.log").open("ab") as out:
+            self.process = subprocess.Popen(
+                self.command("serve"), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+        end = time.monotonic() + READY_S
+        while not self._answers():
+            assert time.monotonic() < end, "the node does not start"
+            assert self.process.poll() is None, (self.folder / "out.log").read_text("utf-8")[-800:]
+            time.sleep(0.05)
+        return self
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/healthz", trust_env=False, timeout=5).status_code in (200, 503)
+        return False
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
