@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from tests.conformance.wire import chain, document, jose, rows, statement, stream, strict
+from tests.conformance.wire import chain, document, jose, log, receipt, rows, statement, stream, strict
 from tests.conformance.wire.joining import TOKEN, open_join
 from tests.conformance.wire.roster import Member, Roster, opened_by
 from tests.conformance.wire.strict import Json, Wrong
@@ -84,7 +84,9 @@ def _document(given: Json) -> Json:
         except Wrong as error:
             said = _bad(error)
         items.append({"id": statement.identity(line), **said})
-    return {"items": items, **{f"{name}s": len(found.of(name)) for name in ("chunk", "verdict", "pull")}}
+    counts = {f"{name}s": len(found.of(name)) for name in ("chunk", "verdict", "pull")}
+    about_logs = sum(len(found.of(name)) for name in ("checkpoint", "cosignature", "settled", "heard"))
+    return {"items": items, **counts, **({"log": about_logs} if about_logs else {})}
 
 
 def _stream(given: Json) -> Json:
@@ -128,3 +130,35 @@ def _rows(given: Json) -> Json:
 
 def _order(given: Json) -> Json:
     return {"ascending": sorted(given["rows"], key=lambda name: rows.place(given["rows"][name]))}
+
+
+def _tree(given: Json) -> Json:
+    leaves = [log.leaf_hash(each) for each in given["leaves"]]
+    return {
+        "roots": [log.tree_root(leaves[:size]).hex() for size in range(1, len(leaves) + 1)],
+        "inclusion": [each.hex() for each in log.inclusion(leaves, given["index"])],
+        "consistency": [each.hex() for each in log.consistency(leaves, given["old"])],
+    }
+
+
+def _checkpoint(given: Json) -> Json:
+    try:
+        found = log.read_checkpoint(given["raw"])
+        if not any(log.is_signed(found, jose.unb64(given["key"]), line) for line in found.lines):
+            raise Wrong("held", "bad-signature")
+        seen = [
+            {"node": code, "at": receipt.cosigned(found, line, code, [jose.unb64(key)])}
+            for code, key in given["witnesses"].items()
+            for line in found.lines
+            if log.is_line_of(line, code, jose.unb64(key))
+        ]
+    except Wrong as error:
+        return _bad(error)
+    return {"log": found.name, "size": found.size, "root": found.root.hex(), "seen": seen}
+
+
+def _receipt(given: Json) -> Json:
+    try:
+        return receipt.read(_raw(given), jose.unb64(given["root"]))
+    except Wrong as error:
+        return _bad(error)

@@ -71,6 +71,7 @@ REMARKS: dict[str, Shape] = {
     **{kind: record(text=s.text) for kind in ("urge", "comment", "cosign", "read")},
     "asked": record(claim=s.nonce),
     "told": record(claim=s.nonce, head=s.digest, seq=s.count, term=s.term),
+    "promised": record(due_at=s.instant),
     "rate": record(rating=RATING, text=s.text),
 }
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,17 +116,24 @@ def checkpoint(key: Key, name: str, leaves: list[bytes], root: bytes | None = No
     return f"{text}\n{note_line(name, 1, key.public, key.private.sign(text.encode()))}"
 
 
+NAME, BASE64 = r"[^\s+]+", r"[A-Za-z0-9+/]+={0,2}"
+_NOTE = re.compile(rf"([^\x00-\x1f\x7f]+)\n(0|[1-9][0-9]*)\n({BASE64})\n\n((?:— {NAME} {BASE64}\n){{1,16}})")
+
+
 def read_checkpoint(note: str) -> Checkpoint:
-    text, parted, rest = note.partition("\n\n")
-    fields = text.split("\n")
-    lines = rest.splitlines(keepends=True)
-    good = parted and len(fields) == 3 and 1 <= len(lines) <= 16 and all(line.startswith("— ") for line in lines)
-    if not good or not rest.endswith("\n") or str(int(fields[1])) != fields[1]:
+    found = _NOTE.fullmatch(note)
+    if found is None:
         raise Wrong("refused", "malformed", "no checkpoint")
-    return Checkpoint(fields[0], int(fields[1]), _unbase64(fields[2]), text + "\n", tuple(lines))
+    name, size, root, lines = found.groups()
+    if len(unbase64(root)) != 32 or " " in name or "+" in name:
+        raise Wrong("refused", "malformed", "no checkpoint")
+    kept = tuple(lines.splitlines(keepends=True))
+    for line in kept:
+        _signature(line)
+    return Checkpoint(name, int(size), unbase64(root), f"{name}\n{size}\n{root}\n", kept)
 
 
-def _unbase64(text: str) -> bytes:
+def unbase64(text: str) -> bytes:
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -138,13 +146,13 @@ def _unbase64(text: str) -> bytes:
 def _signature(line: str) -> tuple[str, bytes, bytes]:
     """Key name, key id and signature of a line."""
     _, name, encoded = line.rstrip("\n").split(" ")
-    raw = _unbase64(encoded)
+    raw = unbase64(encoded)
     return name, raw[:4], raw[4:]
 
 
-def is_signed(found: Checkpoint, public: bytes) -> bool:
-    """Whether the first line is the log's own plain signature."""
-    name, key_id, signature = _signature(found.lines[0])
+def is_signed(found: Checkpoint, public: bytes, line: str | None = None) -> bool:
+    """Whether this line, the first one, is the log's own plain signature."""
+    name, key_id, signature = _signature(line or found.lines[0])
     return (
         name == found.name and key_id == note_id(name, 1, public) and verifies(public, signature, found.text.encode())
     )
@@ -157,8 +165,38 @@ def cosign(key: Key, witness: str, found: Checkpoint, at: int) -> str:
 
 
 def is_cosigned(found: Checkpoint, line: str, witness: str, public: bytes) -> bool:
-    name, key_id, signature = _signature(line)
-    if name != f"liandong/{witness}" or key_id != note_id(name, 4, public) or len(signature) != 72:
+    return seen_at(found, line, witness, public) is not None
+
+
+def is_line_of(line: str, witness: str, public: bytes) -> bool:
+    """Whether a line says that it is of this witness."""
+    name, key_id, _ = _signature(line)
+    return (name, key_id) == (f"liandong/{witness}", note_id(f"liandong/{witness}", 4, public))
+
+
+def seen_at(found: Checkpoint, line: str, witness: str, public: bytes) -> int | None:
+    """When this witness signed; None where the line is not its own or not right."""
+    signature = _signature(line)[2]
+    if not is_line_of(line, witness, public) or len(signature) != 72:
+        return None
+    at = int.from_bytes(signature[:8], "big")
+    said = f"cosignature/v1\ntime {at}\n{found.text}"
+    return at if at < 2**63 and verifies(public, signature[8:], said.encode()) else None
+
+
+def included(leaf: bytes, index: int, size: int, proof: list[bytes], root: bytes) -> bool:
+    """RFC 9162, 2.1.3.2."""
+    if index >= size:
         return False
-    said = f"cosignature/v1\ntime {int.from_bytes(signature[:8], 'big')}\n{found.text}"
-    return verifies(public, signature[8:], said.encode())
+    fn, sn, found = index, size - 1, leaf
+    for each in proof:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            found = node_hash(each, found)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            found = node_hash(found, each)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and found == root

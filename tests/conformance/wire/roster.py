@@ -96,6 +96,14 @@ class Roster:
         """The key of the card of this node."""
         return unb64(self.members[code].card["key"])
 
+    def keys_of(self, code: str) -> list[bytes]:
+        """All keys it ever had."""
+        return [key for node, key in self.keyring.values() if node == code]
+
+    def learn_entry(self, entry: Statement) -> None:
+        """What an entry says, without its place in its chain (15.6)."""
+        _KINDS[entry.kind](self, entry)
+
     def is_root(self, code: str) -> bool:
         return code in self.members and self.members[code].parent is None
 
@@ -141,6 +149,7 @@ def _enrolled(roster: Roster, entry: Statement) -> None:
 def _granted(roster: Roster, entry: Statement) -> None:
     body = entry.body
     member = roster.members.get(body["node"])
+    _hold(member is not None, "unknown-key", "deferred")
     own = body["node"] == entry.author and roster.is_root(entry.author)
     _hold(own or (member is not None and member.parent == entry.author), "not-the-parent")
     _hold(body["inc"][0] >= 2 and body["inc"][1], "wrong-incarnation")
@@ -152,8 +161,10 @@ def _granted(roster: Roster, entry: Statement) -> None:
 def _rotated(roster: Roster, entry: Statement) -> None:
     card = entry.body["node"]
     member = roster.members.get(card["code"])
-    _hold(member is not None and member.parent == entry.author, "not-the-parent")
+    _hold(member is not None, "unknown-key", "deferred")
     assert member is not None
+    own = card["code"] == entry.author and roster.is_root(entry.author)
+    _hold(own or member.parent == entry.author, "not-the-parent")
     _hold(card["tier"] == member.tier, "wrong-tier")
     roster.learn(card)
     member.card = card
