@@ -62,6 +62,8 @@ def request(batch: Batch, form: ClaimForm) -> ClaimView:
             raise NotADescendant(form.to)
         if form.to == form.node:
             raise Invalid("to", "this is the node they are taken from")
+    if not topics:
+        raise Invalid("node", f"{form.node} holds nothing that could be claimed here")
     id = batch.ctx.clock.token(16)
     row = {"id": id, "node": form.node, "topics": topics, "to": form.to, "reason": form.reason}
     batch.conn.execute(insert(t.claims).values({**row, "asked_by": batch.actor, "state": NEEDS, "at": batch.now}))

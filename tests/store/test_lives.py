@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from node.clock import Clock
 from node.context import Context
-from node.domain.refusals import Healing, NotAllowed, OrphansOpen
+from node.domain.refusals import Healing, Invalid, NotADescendant, NotAllowed, OrphansOpen
 from node.service import (
     claims,
     decide,
@@ -415,6 +415,25 @@ def test_what_a_lost_county_held_is_claimed_by_two_persons_and_closed_by_another
     heal(tree)
     assert tree.agree(topic, tree.city, tree.other, tree.county)[::3] == (OTHER, "closed")
     tree.check()
+
+
+def test_a_claim_of_nothing_or_to_where_it_comes_from_is_refused(tree: Tree) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    for form in (
+        api.ClaimForm(node=OTHER, to=COUNTY, reason="没有议题"),
+        api.ClaimForm(node=COUNTY, to=COUNTY, reason="转给自己"),
+        api.ClaimForm(reason="什么也没指"),
+        api.ClaimForm(node=COUNTY, topics=[topic], reason="都指了"),
+    ):
+        with pytest.raises(Invalid):
+            by("张三", tree.city, lambda batch, form=form: claims.request(batch, form))
+    with pytest.raises(NotADescendant):
+        by(
+            "张三",
+            tree.city,
+            lambda batch: claims.request(batch, api.ClaimForm(node=COUNTY, to=PROVINCE, reason="向上")),
+        )
 
 
 def test_two_arbiters_that_claim_at_once_leave_one_chain_and_a_named_orphan(tree: Tree) -> None:
