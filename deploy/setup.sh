@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv from the lock and installs the project into it: `deploy/setup.sh [runtime|dev]`.
-# Does nothing when nothing changed. `dev` also sees to a PostgreSQL server and to fault injection for the tests.
+# Does nothing when nothing changed. `dev` also sees to a PostgreSQL server, fault injection and a model checker for the tests.
 # Takes its packages from wherever this machine's pip or uv is configured to; PYTHON=... chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
@@ -93,6 +93,16 @@ get_go() {
     say "tests/foreign needs Go and its x/mod module (Debian, Ubuntu: apt install golang-go golang-golang-x-mod-dev)"
 }
 
+# The models of tests/model are checked by spin, which writes C. Without them those tests are skipped, loudly.
+get_checker() {
+    lacking=
+    for tool in spin gcc; do command -v "$tool" >/dev/null || lacking="$lacking $tool"; done
+    [ -n "$lacking" ] || return 0
+    # shellcheck disable=SC2086  # a list of names
+    { root_with_apt && apt_install $lacking libc6-dev; } ||
+        say "the tests of the models will be skipped: no$lacking (Debian, Ubuntu: apt install$lacking libc6-dev)."
+}
+
 [ -d .venv ] && ! new_enough .venv/bin/python && die ".venv is broken or older than Python 3.11: run make clean first."
 [ -d .venv ] || make_venv
 
@@ -101,6 +111,7 @@ stamp=$(cat $lock pyproject.toml deploy/setup.sh | cksum)
 install
 [ "$mode" != dev ] || get_strikers || say "some tests of faults will be skipped"
 [ "$mode" != dev ] || get_go || true
+[ "$mode" != dev ] || get_checker
 if [ "$mode" = dev ] && ! .venv/bin/python -m tests.postgres 2>/dev/null; then
     get_postgres || true
     .venv/bin/python -m tests.postgres || { say "the tests marked postgres will fail until this is mended"; exit 0; }
