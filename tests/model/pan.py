@@ -16,8 +16,8 @@ DEPTH_MAX = 5000
 SECONDS_MAX = 3600
 
 # NOREDUCE: all steps share the tables, so partial orders save nothing. COLLAPSE: memory. BFS: the shortest way to a violation.
-_EXHAUSTIVE = ("-O2", "-DSAFETY", "-DCOLLAPSE", "-DNOREDUCE")
-_SHORTEST = ("-O1", "-DSAFETY", "-DNOREDUCE", "-DBFS")
+_EXHAUSTIVE = ("-O1", "-DSAFETY", "-DCOLLAPSE", "-DNOREDUCE")
+_SHORTEST = ("-O0", "-DSAFETY", "-DNOREDUCE", "-DBFS")
 
 
 @dataclass(frozen=True, slots=True)
