@@ -15,7 +15,7 @@ MEMORY_MIB = 3000
 DEPTH_MAX = 5000
 SECONDS_MAX = 3600
 
-# NOREDUCE: all steps share the tables, so partial orders save nothing. COLLAPSE: memory. BFS: the shortest way to a violation.
+# NOREDUCE: all steps share the tables, so partial orders save nothing. COLLAPSE: memory. BFS: the shortest violation.
 _EXHAUSTIVE = ("-O1", "-DSAFETY", "-DCOLLAPSE", "-DNOREDUCE")
 _SHORTEST = ("-O0", "-DSAFETY", "-DNOREDUCE", "-DBFS")
 
