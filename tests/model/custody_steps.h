@@ -134,31 +134,6 @@ inline doubt(node, row) {                        /* found: this reader holds the
     found = (kind[row] == OFFER && NEWEST(node, who[to[row]]) != to[row]);
 #elif defined(CLAIM_NEEDS_NEWER_ROSTER)          /* the reader must know that the offer went to a dead one */
     found = (kind[row] == CLAIM && kind[prev[row]] == OFFER && by[prev[row]] == by[row] && !DEAD_OFFER(node, prev[row]));
-#elif defined(EQUIVOCATION_HELD)                 /* an acceptance of what is known as declined */
-    found = (kind[row] == ACCEPT && IN(answers[node], prev[row]));
-#elif defined(FORK_HELD)                         /* a second entry at a position is evidence, no part of the tree */
-    past = TOPICS;
-    do
-    :: past < rows && !found ->
-        found = (IN(knows[node], past) && TOPIC(past) == TOPIC(row) && pos[past] == pos[row]);
-        past++
-    :: else -> break
-    od
-#elif defined(FROZEN_HELD)                       /* nothing but a claim follows an entry of a proven equivocator */
-    past = TOPICS;
-    do
-    :: past < rows && !found ->
-        peer = TOPICS;
-        do
-        :: peer < past && !found ->
-            found = (kind[row] != CLAIM && by[past] == by[prev[row]] && by[peer] == by[past] && pos[peer] == pos[past] &&
-                TOPIC(peer) == TOPIC(past) && SEEN(node, peer) && SEEN(node, past));
-            peer++
-        :: else -> break
-        od;
-        past++
-    :: else -> break
-    od
 #endif
 }
 
