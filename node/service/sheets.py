@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -39,29 +40,50 @@ def list_sheet(ctx: Context, wanted: TopicFilter, heads: Sequence[str], cells: C
     return workbook(heads, rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One page of a workbook; `name` is at most 31 characters."""
+
+    name: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
 def workbook(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    """One sheet with a heading that stays in view and can be filtered. Instants are told in China's time."""
+    """One sheet with a heading that stays in view and can be filtered."""
+    return book([Sheet("Sheet1", heads, rows)])
+
+
+def book(sheets: Sequence[Sheet]) -> bytes:
+    """Sheets with headings that stay in view and can be filtered. Instants are told in China's time."""
     target = io.BytesIO()
-    book = xlsxwriter.Workbook(target, _OPTIONS)
-    sheet = book.add_worksheet()
-    bold = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
-    instant = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
-    for column, head in enumerate(heads):
+    made = xlsxwriter.Workbook(target, _OPTIONS)
+    bold = made.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
+    instant = made.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+    ratio = made.add_format({"num_format": "0.0%"})
+    for item in sheets:
+        _fill(made.add_worksheet(item.name), item, bold, instant, ratio)
+    made.close()
+    return target.getvalue()
+
+
+def _fill(sheet: Any, item: Sheet, bold: Any, instant: Any, ratio: Any) -> None:
+    for column, head in enumerate(item.heads):
         sheet.write_string(0, column, head, bold)
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(item.rows, 1):
         for column, value in enumerate(row):
             if isinstance(value, datetime):
                 sheet.write_datetime(number, column, value.astimezone(CHINA).replace(tzinfo=None), instant)
+            elif isinstance(value, float):
+                sheet.write_number(number, column, value, ratio)
             elif isinstance(value, int):
                 sheet.write_number(number, column, value)
             elif value is not None:
                 sheet.write_string(number, column, str(value))
-    for column, head in enumerate(heads):
-        sheet.set_column(column, column, _width(head, [row[column] for row in rows[:200]]))
+    for column, head in enumerate(item.heads):
+        sheet.set_column(column, column, _width(head, [row[column] for row in item.rows[:200]]))
     sheet.freeze_panes(1, 0)
-    sheet.autofilter(0, 0, max(len(rows), 1), len(heads) - 1)
-    book.close()
-    return target.getvalue()
+    sheet.autofilter(0, 0, max(len(item.rows), 1), len(item.heads) - 1)
 
 
 def _width(head: str, values: Sequence[Any]) -> int:

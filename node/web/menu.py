@@ -14,6 +14,7 @@ class Item:
 
 MENU: tuple[Item, ...] = (
     Item("/", "layout.today", "read"),
+    Item("/overview", "layout.overview", "read"),
     Item("/intake", "layout.intake", "open"),
     Item("/import", "layout.import", "import"),
     Item("/topics", "layout.topics", "read"),

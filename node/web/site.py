@@ -11,6 +11,7 @@ from node.web import (
     intake,
     links,
     live,
+    overview,
     people,
     pick,
     public,
@@ -25,6 +26,7 @@ from node.web.pages import Pages
 
 ROUTERS: tuple[Pages, ...] = (
     today.router,
+    overview.router,
     intake.router,
     topics.router,
     screening.router,
