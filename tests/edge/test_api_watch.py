@@ -48,7 +48,7 @@ def test_responses_are_never_compressed(office: Office):
     ("path", "allow"),
     [
         ("/api/v1/topics", "GET, POST"),
-        ("/api/v1/sessions", "POST"),
+        ("/api/v1/sessions", "DELETE, GET, POST"),
         (f"/api/v1/topics/{UNKNOWN}/accept", "POST"),
         ("/healthz", "GET"),
     ],

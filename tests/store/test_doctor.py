@@ -14,6 +14,7 @@ from node.clock import Clock
 from node.context import Context
 from node.jobs import take_lock
 from node.service import life
+from node.service.backup import back_up
 from node.service.commit import write
 from node.service.doctor import Finding, doctor
 from node.service.guard import GUARD
@@ -71,6 +72,7 @@ def well(tree: Tree) -> None:
     open_topic(tree.city)
     tree.settle()
     add_user(tree.city, "李丹", "联动联动联动联动", ["clerk", "admin"])
+    back_up(tree.city, tree.city.settings.data.parent / "city.backup")
 
 
 def test_a_node_in_good_health_has_nothing_to_do(tree: Tree) -> None:
