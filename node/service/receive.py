@@ -100,7 +100,7 @@ def receive_request(ctx: Context, raw: bytes) -> Received:
         challenge = batch.ctx.clock.token(16)
         used = _use_challenge(batch, link.peer, header.session, header.answers)
         _give_challenge(batch, link.peer, header.session, challenge)
-        answered = used is not None and not _outlived(batch, document)
+        answered = used is not None and not _outlived(batch, document) and not _unheard_of(batch, document)
         found = Received(document, link.peer, _ack(link), link.acked_seq, challenge=challenge, challenged=not answered)
         if not answered or used is None:
             return found
@@ -180,7 +180,8 @@ def _link_of(batch: Batch, document: Document, relation: str | None) -> Link:
         raise BadDocument("unknown-peer", header.from_)
     if link.stopped is not None:
         raise BadDocument("link-stopped", link.stopped)
-    if header.inc not in (*member.incs, NO_INCARNATION):
+    known = header.inc in (*member.incs, NO_INCARNATION) or (relation == "child" and _unheard_of(batch, document))
+    if not known:
         raise BadDocument("wrong-incarnation", str(header.inc.number))
     if header.inc == NO_INCARNATION and document.items:
         raise BadDocument("wrong-incarnation", "statements without one")
@@ -191,6 +192,13 @@ def _outlived(batch: Batch, document: Document) -> bool:
     """Whether the sender writes in an incarnation that is over; our ack tells it so (SPEC 14.1)."""
     header = document.header
     return header.inc not in (batch.roster.members[header.from_].inc, NO_INCARNATION)
+
+
+def _unheard_of(batch: Batch, document: Document) -> bool:
+    """Whether a child speaks in an incarnation that is later than any known here: one of the two has been restored. Our
+    ack tells it what is known; it compares then, and brings the grant (SPEC 14.4)."""
+    known = batch.roster.members[document.header.from_].inc.number
+    return life.plausible(document.header.inc.number, known) > known
 
 
 def _use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None) -> int | None:
@@ -255,6 +263,8 @@ def _take_ack(batch: Batch, link: Link, ack: Ack) -> bool:
     if ack.inc != batch.inc:
         if batch.inc.number and ack.inc > batch.inc:
             life.end(batch, f"{life.KNOWS_MORE} {link.peer}", ack.inc.number)
+        elif batch.inc.number and link.known:
+            link.known, link.comparing, link.dirty = False, True, True  # it knows an earlier life of ours alone
         return True
     if not link.known:
         link.known = link.dirty = True

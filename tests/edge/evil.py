@@ -46,7 +46,7 @@ SESSION = c.fixed("evil session")
 URN = "urn:liandong:problem:"
 PASSING = frozenset({"challenges"})
 """What may change when nothing happens: a challenge was given."""
-RECORD_OF_A_STATEMENT = PASSING | {"links", "parked", "audit"}
+RECORD_OF_A_STATEMENT = PASSING | {"links", "replaced_instances", "parked", "audit"}
 """What may change when a statement was not applied: it is kept, counted and noted."""
 RELAY = RECORD_OF_A_STATEMENT | {"statements", "outbox", "part_refs", "wanted_parts"}
 """What may change besides when it is passed on unread."""

@@ -49,7 +49,7 @@ def test_ack_with_another_hash_stops_the_link_and_nothing_else(house: House):
     evil = house.another(code)
     ack = {"inc": c.inc(CITY), "seq": 0, "hash": "0" * 64}
     raw = evil.ready(b.born(what="with a bad ack").raws, ack=ack)
-    with unchanged(house.city, PASSING | {"links", "audit"}):
+    with unchanged(house.city, PASSING | {"links", "replaced_instances", "audit"}):
         assert evil.send(raw).status == 200
         refused = evil.send(evil.document())
     assert refused.status in (400, 403)
@@ -80,7 +80,7 @@ def test_child_that_only_says_that_it_knows_more_is_believed_once(tmp_path: Path
 
 def test_ack_of_an_earlier_incarnation_says_nothing(house: House, evil: Evil):
     raw = evil.ready(ack={"inc": [0, ""], "seq": 2**53 - 1, "hash": "0" * 64})
-    with unchanged(house.city, PASSING | {"links"}):
+    with unchanged(house.city, PASSING | {"links", "replaced_instances"}):
         assert evil.send(raw).status == 200
     assert evil.say().status == 200
 
@@ -108,7 +108,7 @@ PULLS: dict[str, Callable[[House], str]] = {
 @pytest.mark.parametrize("name", PULLS)
 def test_pull_of_what_is_not_for_it_gives_nothing(house: House, evil: Evil, name: str):
     digest = PULLS[name](house)
-    with unchanged(house.city, PASSING | {"links"}):
+    with unchanged(house.city, PASSING | {"links", "replaced_instances"}):
         answer = with_room(evil, pull(digest))
     assert answer.status == 200
     assert [chunk for chunk in answer.document.chunks if chunk.digest == digest] == []
@@ -131,7 +131,7 @@ def test_chunks_nobody_asked_for_are_dropped(house: House, evil: Evil):
     known = digest_of(house, topic_of(house), "local")
     loose = [chunk("0" * 64, b"x"), chunk(REF["digest"], b"x"), chunk(known, b"x"), *loose_lines()] * 20
     raw = evil.ready(loose=loose)
-    with unchanged(house.city, PASSING | {"links", "audit"}):
+    with unchanged(house.city, PASSING | {"links", "replaced_instances", "audit"}):
         assert evil.send(raw).status == 200
 
 
@@ -171,7 +171,7 @@ def test_chunk_that_does_not_fit_is_not_kept(house: House, evil: Evil, name: str
 def test_verdicts_without_end_change_no_topic(house: House, evil: Evil):
     said = [c.text("verdict", {"seq": n, "id": "0" * 64, "disposition": "held", "code": "x"}) for n in range(11_000)]
     raw = evil.ready(loose=said)
-    with unchanged(house.city, PASSING | {"links", "audit"}):
+    with unchanged(house.city, PASSING | {"links", "replaced_instances", "audit"}):
         assert evil.send(raw).status == 200
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from node.store import tables as t
 from node.store.engine import reading
-from schemas.ids import NO_INCARNATION
+from schemas.ids import NO_INCARNATION, Incarnation
 from tests import nodes
 from tests.edge.evil import (
     EXCHANGE,
@@ -131,7 +131,7 @@ ENVELOPES: dict[str, Wrong] = {
     "in another's name": lambda evil: evil.document(**{"from": COUNTY2}),
     "to another node": lambda evil: evil.document(to=PROVINCE),
     "to nobody": lambda evil: evil.document(to="000000"),
-    "in a later incarnation": lambda evil: evil.document(inc=[2, "0" * 32]),
+    "in an incarnation nobody can have granted": lambda evil: evil.document(inc=[2**53 - 1, "0" * 32]),
     "in this number with another nonce": lambda evil: evil.document(inc=[1, "0" * 32]),
     "statements without incarnation": lambda evil: evil.document(b.born().raws, inc=list(NO_INCARNATION), first=1),
     "on the lane of bundles": lambda evil: evil.document(lane="file"),
@@ -176,6 +176,15 @@ def test_document_with_a_wrong_envelope_is_refused(house: House, evil: Evil, nam
         answer = evil.send(raw)
     assert answer.status in (400, 403)
     assert answer.problem in ("malformed", "not-allowed")
+
+
+def test_document_in_a_later_incarnation_is_answered_with_what_is_known_and_changes_nothing(house: House, evil: Evil):
+    """One of the two has been restored; whoever it is learns it from the ack (SPEC 14.1)."""
+    with unchanged(house.city):
+        answer = evil.send(evil.document(b.born().raws, inc=[2, "0" * 32], first=1))
+    assert answer.status == 428
+    assert answer.document is not None
+    assert answer.document.header.ack.inc == Incarnation(*c.inc(COUNTY))
 
 
 LARGE: dict[str, Callable[[], list[bytes]]] = {

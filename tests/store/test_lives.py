@@ -34,7 +34,7 @@ from node.service.guard import GUARD
 from node.service.identity import load
 from node.service.links import lift
 from node.service.receipt import root_key, topic_receipt
-from node.service.receive import receive_file
+from node.service.receive import receive_file, receive_request
 from node.service.verify import verify
 from node.store import links
 from node.store import tables as t
@@ -43,7 +43,7 @@ from schemas import api
 from schemas.entry import Claimed
 from schemas.ids import Tier
 from sync.chain import header
-from sync.errors import TransportError
+from sync.errors import SyncError, TransportError
 from sync.exchange import Old, compose
 from sync.keys import unb64
 from sync.receipt import read_receipt
@@ -511,3 +511,50 @@ def test_a_county_heals_by_stick_alone(tree: Tree, tmp_path: Path) -> None:
     import_bundle(tree.city, export_bundle(tree.county, CITY))
     assert tree.agree(topic, tree.county, tree.city)[::3] == (COUNTY, "active")
     tree.check()
+
+
+def test_a_parent_restored_unnoticed_learns_of_the_life_it_granted_and_heals(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    mine = saved(tree, "county", tmp_path / "county")
+    theirs = saved(tree, "city", tmp_path / "city", with_guard=True)
+    brought_back(tree, "county", mine)
+    heal(tree)
+    assert life.now(tree.county).inc.number == 2
+    brought_back(tree, "city", theirs)
+    assert life.now(tree.city).live
+    heal(tree)
+    assert life.now(tree.city).inc.number == 2
+    do(tree.county, work.note, topic, api.NoteForm(text="都恢复了"))
+    heal(tree)
+    assert tree.agree(topic, tree.county, tree.city)[::3] == (COUNTY, "active")
+    tree.check()
+
+
+def test_a_late_request_of_an_instance_never_heard_makes_no_clone_of_the_one_that_lives(tree: Tree) -> None:
+    """The request was under way when its process ended, and arrives after the next one was heard."""
+    late: list[bytes] = []
+    opened(tree.county)
+    exchange.call(tree.county, tree.lanes[COUNTY])
+    restart(tree, "county")
+    tree.wires[COUNTY].on_request = lambda raw: late.append(raw)
+    opened(tree.county, "路上的")
+    with suppress(TransportError):
+        exchange.call(tree.county, tree.lanes[COUNTY])
+    second = tree.lanes[COUNTY]
+    tree.wires[COUNTY].on_request = lambda raw: raw
+    exchange.call(tree.county, second)
+    second.start = 0
+    tree.wires[COUNTY].on_request = lambda raw: late.append(raw)
+    opened(tree.county, "又一件")
+    with suppress(TransportError):
+        exchange.call(tree.county, second)
+    restart(tree, "county")
+    tree.settle(tree.county)
+    for raw in late:
+        with suppress(SyncError):
+            receive_request(tree.city, raw)
+    tree.settle(tree.county)
+    with reading(tree.city.engine) as conn:
+        found = links.load(conn, COUNTY)
+    assert found is not None and found.stopped is None
