@@ -20,6 +20,7 @@ MENU: tuple[Item, ...] = (
     Item("/topics", "layout.topics", "read"),
     Item("/drafts", "layout.drafts", "read_drafts"),
     Item("/links", "layout.links", "read"),
+    Item("/trust", "layout.trust", "read"),
     Item("/units", "layout.units", "read_units"),
     Item("/posters", "layout.posters", "print_sheets"),
     Item("/people", "layout.people", "list_users"),

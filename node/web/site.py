@@ -19,6 +19,7 @@ from node.web import (
     sign_in,
     today,
     topics,
+    trust,
     units,
 )
 from node.web.assets import serve_asset
@@ -34,6 +35,7 @@ ROUTERS: tuple[Pages, ...] = (
     act.router,
     pick.router,
     links.router,
+    trust.router,
     drafts.router,
     people.router,
     units.router,

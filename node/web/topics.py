@@ -12,6 +12,7 @@ from node.domain.topic import STEPS
 from node.service import read
 from node.service.enclosed import File, contents, part, statement
 from node.service.handovers import duties
+from node.service.orphans import orphans
 from node.service.possible import possible
 from node.service.receipt import topic_receipt
 from node.service.sheets import list_sheet
@@ -80,6 +81,7 @@ def one_topic(visit: Visit) -> Response:
         topic=topic,
         entries=entries,
         remarks=_remarks(visit, id),
+        orphans=orphans(visit.ctx, id).items,
         steps=_steps(topic, entries),
         can=can,
         duties=duties(visit.ctx, id),
