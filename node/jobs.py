@@ -42,20 +42,24 @@ IDLE_POLL_S = 1.0
 log = structlog.get_logger("jobs")
 
 
-class Jobs:
-    """Starts and stops everything a node does by itself."""
+JobLock = IO[str] | Connection
+"""The right to run a node's jobs: held until it is closed or the process ends."""
 
-    def __init__(self, ctx: Context) -> None:
+
+class Jobs:
+    """Starts and stops everything a node does by itself. `lock`: taken before; otherwise `start` takes it."""
+
+    def __init__(self, ctx: Context, lock: JobLock | None = None) -> None:
         self._ctx = ctx
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._threads: list[threading.Thread] = []
-        self._lock: IO[str] | Connection | None = None
+        self._lock = lock
 
     def start(self) -> None:
         """Raises NodeRunning where another process runs this node's jobs."""
-        self._lock = take_lock(self._ctx)
+        self._lock = self._lock or take_lock(self._ctx)
         retry_parked(self._ctx)
         self._ctx.signal.listen(self._committed)
         self._tick(lambda: upkeep.expire_offers(self._ctx), EXPIRY_TICK_S)
@@ -133,8 +137,8 @@ class Jobs:
             exchange.call(self._ctx, lane)
 
 
-def take_lock(ctx: Context) -> IO[str] | Connection:
-    """The right to run this node's jobs, held until closed or the process ends. Raises NodeRunning."""
+def take_lock(ctx: Context) -> JobLock:
+    """The right to run this node's jobs. Raises NodeRunning."""
     if is_sqlite(ctx.engine):
         handle = open(ctx.settings.data / LOCK_FILE, "w")  # noqa: SIM115 - held as long as the node runs
         try:

@@ -25,7 +25,7 @@ from node.clock import Clock
 from node.config import Settings
 from node.context import Context
 from node.domain.refusals import NodeRunning
-from node.jobs import Jobs, take_lock
+from node.jobs import JobLock, Jobs, take_lock
 from node.service import healing
 from node.service.identity import load
 
@@ -53,10 +53,10 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, host: str | None, port: int | None, jobs: bool, say: Say) -> None:
     """Serve the node of `settings` until a signal. Raises NoNode, NodeRunning, OSError."""
     set_up_logging()
-    ctx = _start(settings, jobs)
+    ctx, lock = start(settings, jobs)
     sock = _listen(*_address(ctx.identity.url, host, port))
     say(_greeting(ctx, sock, jobs))
-    _serve(ctx, sock, jobs)
+    _serve(ctx, sock, Jobs(ctx, lock) if jobs else None)
     ctx.engine.dispose()
 
 
@@ -66,28 +66,29 @@ def work(settings: Settings, say: Say) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    ctx = _start(settings, True)
+    ctx, lock = start(settings, True)
     say(f"{ctx.identity.code} {ctx.identity.name}：后台任务 / jobs, pid {os.getpid()}")
-    jobs = Jobs(ctx)
+    jobs = Jobs(ctx, lock)
     jobs.start()
     ended.wait()
     jobs.stop()
     ctx.engine.dispose()
 
 
-def _start(settings: Settings, jobs: bool) -> Context:
-    """The context; the process that runs the jobs draws the instance, and only once it is sure to be the only one."""
+def start(settings: Settings, jobs: bool) -> tuple[Context, JobLock | None]:
+    """The context, and the right to run the jobs where this process is to run them. Raises NoNode, NodeRunning.
+
+    Whoever has that right draws the instance, and keeps the right from then on: let go in between, another process
+    that starts at the same moment could draw its own, and the one that runs would not be the one on record.
+    """
     ctx = load(settings, Clock())
     if not jobs:
-        return ctx
+        return ctx, None
     lock = take_lock(ctx)
-    fresh = load(settings, Clock(), new_start=True)
-    lock.close()
-    return fresh
+    return load(settings, Clock(), new_start=True), lock
 
 
-def _serve(ctx: Context, sock: socket.socket, with_jobs: bool) -> None:
-    jobs = Jobs(ctx) if with_jobs else None
+def _serve(ctx: Context, sock: socket.socket, jobs: Jobs | None) -> None:
     stopper = threading.Thread(target=jobs.stop, name="stop-jobs", daemon=True) if jobs else None
 
     @asynccontextmanager

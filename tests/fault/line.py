@@ -30,10 +30,10 @@ PATIENCE_S = 20.0
 START_S = 60.0
 
 
-def serve_here(pipe: Connection, folder: Path, code: str, port: int, jobs: bool) -> None:
+def serve_here(pipe: Connection, folder: Path, code: str, port: int, jobs: bool, reserve: int = 0) -> None:
     """A job: `liandong serve` on loopback, until killed."""
     log_to(folder / f"{code}.log")
-    settings = Settings(data=folder / code, disk_reserve_bytes=0)
+    settings = Settings(data=folder / code, disk_reserve_bytes=reserve)
     serve(settings, "127.0.0.1", port, jobs, say=lambda said: pipe.send(("said", said)))
 
 
