@@ -1,0 +1,234 @@
+"""Claims, orphans, lost machines and copies that run twice (SPEC 14.5 to 14.8)."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from node.clock import Clock
+from node.domain.refusals import Invalid, NotADescendant, NotAllowed, OrphansOpen
+from node.service import (
+    claims,
+    decide,
+    escalate,
+    exchange,
+    finish,
+    giveback,
+    healing,
+    joining,
+    life,
+    orphans,
+    work,
+)
+from node.service.commit import write
+from node.service.identity import load
+from node.service.links import lift
+from node.service.receive import receive_request
+from node.service.verify import verify
+from node.store import links
+from node.store import tables as t
+from node.store.engine import reading, writing
+from schemas import api
+from schemas.entry import Claimed
+from schemas.ids import Tier
+from sync.errors import SyncError, TransportError
+from tests.nodes import Wire, do, lane, make, refused, reload
+from tests.store.lives import (
+    UP,
+    by,
+    copy_of,
+    hand_over,
+    heal,
+    last_statement,
+    opened,
+    put_back,
+    restart,
+)
+from tests.store.tree import CITY, COUNTY, OTHER, PROVINCE, Tree
+
+
+def test_what_a_restored_county_wrote_unsent_before_is_an_orphan_to_be_named(tree: Tree, tmp_path: Path) -> None:
+    """What the county had not sent turns up later, by stick: it stands beside the claim and is disposed of by name."""
+    topic = opened(tree.county)
+    tree.settle()
+    backup = copy_of(tree.county, tmp_path / "backup")
+    restart(tree, "county")
+    do(tree.county, work.note, topic, api.NoteForm(text="没有发出去"))
+    late = last_statement(tree.county)
+    put_back(tree, "county", backup)
+    heal(tree)
+    assert tree.agree(topic, tree.county, tree.city)[0] == COUNTY
+    hand_over(tree.county, tree.city, late)
+    with writing(tree.county.engine) as conn:
+        conn.execute(update(t.links).values(comparing=True))
+    heal(tree)
+
+    tree.agree(topic, tree.county, tree.city)
+    for node in (tree.county, tree.city):
+        (found,) = orphans.orphans(node, topic).items
+        assert (found.kind, found.disposed) == ("noted", None)
+    for step in ("decide", "research", "consult", "implement", "feedback"):
+        do(tree.county, work.step, topic, api.StepForm(step=step, text="做"))
+    do(tree.county, work.result, topic, api.ResultForm(outcome="A", text="修好"))
+    assert refused(tree.county, finish.close, topic, api.CloseForm()) is OrphansOpen
+    do(tree.county, orphans.dispose, topic, found.hash, api.DisposeForm(decision="adopt"))
+    do(tree.county, finish.close, topic, api.CloseForm())
+    heal(tree)
+    assert tree.agree(topic, tree.county, tree.city)[3] == "closed"
+    for node in (tree.county, tree.city):
+        (found,) = orphans.orphans(node, topic).items
+        assert found.disposed == "adopted"
+    tree.check()
+    for node in tree.nodes:
+        assert verify(node, rebuild=True).ok
+
+
+def test_a_copy_that_runs_beside_the_original_stops_the_link_until_a_person_looks(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    shutil.copytree(tree.county.settings.data, tmp_path / "clone")
+    settings = tree.county.settings.model_copy(update={"data": tmp_path / "clone"})
+    clone = load(settings, Clock(), new_start=True)
+    copy = lane(clone, tree.city, Wire(tree.city))
+    exchange.call(clone, copy)
+    for _ in range(2):
+        with suppress(TransportError):
+            exchange.call(tree.county, tree.lanes[COUNTY])
+    with reading(tree.city.engine) as conn:
+        found = links.load(conn, COUNTY)
+    assert found is not None and found.stopped == "clone"
+    with pytest.raises(TransportError):
+        exchange.call(clone, copy)
+    clone.engine.dispose()
+
+    with write(tree.county) as batch:
+        life.end(batch, "by-hand")
+    do(tree.city, lambda batch: lift(batch, COUNTY, "停掉了克隆") or healing.view_in(batch.ctx, batch.conn))
+    heal(tree)
+    assert tree.agree(topic, tree.county, tree.city)[0] == COUNTY
+    tree.check()
+
+
+def test_what_a_lost_county_held_is_claimed_by_two_persons_and_closed_by_another(tree: Tree) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    form = api.ClaimForm(node=COUNTY, to=OTHER, reason="机房烧毁")
+    claim = by("张三", tree.city, lambda batch: claims.request(batch, form))
+    assert (claim.state, claim.topics) == ("needs_approval", [topic])
+    with pytest.raises(NotAllowed):
+        by("张三", tree.city, lambda batch: claims.approve(batch, claim.id))
+    asking = by("李四", tree.city, lambda batch: claims.approve(batch, claim.id))
+    assert asking.state == "asking"
+    assert claims.proceed(tree.city) == 1  # there is nobody to ask but the one that is lost
+    tree.settle(tree.city, tree.other)
+    do(tree.other, decide.accept, topic, api.AcceptForm())
+    for step in ("decide", "research", "consult", "implement", "feedback"):
+        do(tree.other, work.step, topic, api.StepForm(step=step, text="做"))
+    do(tree.other, work.result, topic, api.ResultForm(outcome="A", text="办妥"))
+    do(tree.other, finish.close, topic, api.CloseForm())
+    heal(tree)
+    assert tree.agree(topic, tree.city, tree.other, tree.county)[::3] == (OTHER, "closed")
+    tree.check()
+
+
+def test_a_claim_of_nothing_or_to_where_it_comes_from_is_refused(tree: Tree) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    for form in (
+        api.ClaimForm(node=OTHER, to=COUNTY, reason="没有议题"),
+        api.ClaimForm(node=COUNTY, to=COUNTY, reason="转给自己"),
+        api.ClaimForm(reason="什么也没指"),
+        api.ClaimForm(node=COUNTY, topics=[topic], reason="都指了"),
+    ):
+        with pytest.raises(Invalid):
+            by("张三", tree.city, lambda batch, form=form: claims.request(batch, form))
+    with pytest.raises(NotADescendant):
+        by(
+            "张三",
+            tree.city,
+            lambda batch: claims.request(batch, api.ClaimForm(node=COUNTY, to=PROVINCE, reason="向上")),
+        )
+
+
+def test_two_arbiters_that_claim_at_once_leave_one_chain_and_a_named_orphan(tree: Tree) -> None:
+    topic = opened(tree.county)
+    do(tree.county, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.city, decide.accept, topic, api.AcceptForm())
+    do(tree.city, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.province, decide.decline, topic, api.DeclineForm(code="not_our_power", reason="县里的事"))
+    tree.settle()
+    do(tree.city, giveback.give_back, topic, api.ReasonForm(reason="退回"))
+    tree.settle()
+    do(tree.county, decide.accept, topic, api.AcceptForm())
+    tree.settle()
+    for node in (tree.city, tree.province):
+        with write(node) as batch:
+            batch.entry(topic, "claimed", Claimed(reason="并行", approved_by=["甲", "乙"]))
+    heal(tree)
+    assert tree.agree(topic, tree.county, tree.city, tree.province)[0] == PROVINCE
+    for node in (tree.county, tree.city, tree.province):
+        (found,) = orphans.orphans(node, topic).items
+        assert (found.kind, found.author) == ("claimed", CITY)
+    do(tree.province, orphans.dispose, topic, found.hash, api.DisposeForm(decision="set_aside", reason="省里已认领"))
+    heal(tree)
+    assert {orphans.orphans(node, topic).items[0].disposed for node in (tree.county, tree.city)} == {"set_aside"}
+    tree.check()
+
+
+def test_a_county_on_a_new_machine_gets_its_topics_back_under_another_key(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    tree.county.engine.dispose()
+    with write(tree.city) as batch:
+        renewal = joining.Renewal("机器烧毁", revoked=True)
+        token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", renewal)
+    old = tree.county
+    fresh = make(tmp_path, COUNTY, Tier.COUNTY)
+    request = joining.join_request(fresh, token)
+    joining.finish_join(fresh, token, joining.enrol_child(tree.city, request))
+    vars(tree)["county"] = reload(fresh)
+    tree.connect(tree.county, tree.city)
+    assert not life.now(tree.county).live
+    heal(tree)
+    assert life.now(tree.county).inc.number == 2
+    assert tree.agree(topic, tree.county, tree.city)[::3] == (COUNTY, "active")
+    do(tree.county, work.note, topic, api.NoteForm(text="新机器"))
+    heal(tree)
+    tree.agree(topic, tree.county, tree.city)
+    with pytest.raises(TransportError):
+        exchange.call(old, lane(old, tree.city, Wire(tree.city)))
+    old.engine.dispose()
+    tree.check()
+
+
+def test_a_late_request_of_an_instance_never_heard_makes_no_clone_of_the_one_that_lives(tree: Tree) -> None:
+    """The request was under way when its process ended, and arrives after the next one was heard."""
+    late: list[bytes] = []
+    opened(tree.county)
+    exchange.call(tree.county, tree.lanes[COUNTY])
+    restart(tree, "county")
+    tree.wires[COUNTY].on_request = lambda raw: late.append(raw)
+    opened(tree.county, "路上的")
+    with suppress(TransportError):
+        exchange.call(tree.county, tree.lanes[COUNTY])
+    second = tree.lanes[COUNTY]
+    tree.wires[COUNTY].on_request = lambda raw: raw
+    exchange.call(tree.county, second)
+    second.start = 0
+    tree.wires[COUNTY].on_request = lambda raw: late.append(raw)
+    opened(tree.county, "又一件")
+    with suppress(TransportError):
+        exchange.call(tree.county, second)
+    restart(tree, "county")
+    tree.settle(tree.county)
+    for raw in late:
+        with suppress(SyncError):
+            receive_request(tree.city, raw)
+    tree.settle(tree.county)
+    with reading(tree.city.engine) as conn:
+        found = links.load(conn, COUNTY)
+    assert found is not None and found.stopped is None
