@@ -8,8 +8,8 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TextIO
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
@@ -93,10 +93,26 @@ def create_app(ctx: Context, lifespan: Lifespan | None = None) -> FastAPI:
     return app
 
 
+class _Surviving:
+    """Where the log goes. A line that cannot be written is lost, and not the request it was about: the log often
+    stands on the disk that is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def set_up_logging(stream: TextIO | None = None) -> None:
     """JSON lines, ours and the libraries' alike, with everything but plain ASCII escaped: no line can pass for
     another, and none can turn a terminal or the reading direction round."""
-    target = stream or sys.stderr
+    target = _Surviving(stream or sys.stderr)
     first: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -106,10 +122,10 @@ def set_up_logging(stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[*first, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", target)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(target)
+    handler = logging.StreamHandler(cast("TextIO", target))
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=first))
     root = logging.getLogger()
     root.handlers = [handler]

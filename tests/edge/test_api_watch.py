@@ -1,8 +1,10 @@
 """Around the operators' API: headers, methods, health, figures, faults, and what the log may say."""
 
+import errno
 import io
 import json
 import logging
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -178,3 +180,18 @@ def test_log_of_libraries_is_json_too_and_their_exceptions_lose_their_words(log:
     assert (line["event"], line["error"], line["level"]) == ("failed\nfor a\u202eb\x1b[31m", "ValueError", "error")
     assert "13893000000" not in log.getvalue()
     assert "\x1b" not in log.getvalue()
+
+
+class FullDisk(io.StringIO):
+    """A log on a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_request_whose_log_line_cannot_be_written_is_answered_all_the_same(office: Office, log: io.StringIO):
+    set_up_logging(FullDisk())
+    client = TestClient(create_app(office.ctx))
+    assert client.get("/api/v1/node", headers=office.admin).status_code == 200
+    logging.getLogger().warning("lost as well")
+    set_up_logging(log)
