@@ -119,6 +119,16 @@ class Office:
         """The next entry of a topic, kept and put on the streams of neighbours that take part."""
         return self.utter(self.draft(kind, body, topic, parts, **other))
 
+    def write_quietly(self, kind: str, body: Json, topic: str, **other: Any) -> Statement:
+        """The next entry of a topic, kept and put on no stream."""
+        statement = self.apply(self.draft(kind, body, topic, **other))
+        self.leaves.append(statement.id)
+        return statement
+
+    def topics_of(self, entry: str) -> str:
+        """The topic this entry belongs to."""
+        return next(name for name, topic in self.topics.items() if entry in topic.entries)
+
     def remark(self, topic: str, entry: str, kind: str, body: Json, **other: Any) -> bytes:
         own = {"topic": topic, "entry": entry, "kind": kind, "body": body, "parts": []}
         return self.sign({**self.shared(), **own, **other}, bodies.REMARK)

@@ -38,6 +38,8 @@ class Parent(Office):
         self.enrolments: dict[str, tuple[str, bytes]] = {}
         self.open_challenges: dict[str, list[tuple[str, str]]] = {}
         self.requests: list[Document] = []
+        self.recorded: list[bytes] = []
+        self.given: list[bytes] = []
         self.joins: list[bytes] = []
         self.owed: dict[str, list[bytes]] = {}
         self.script: Script | None = None
@@ -45,6 +47,7 @@ class Parent(Office):
         self.comparing: set[str] = set()
         self.equal: set[str] = set()
         self.grants = True
+        self.pokes = 0
         self.changed = threading.Condition(threading.RLock())
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -63,23 +66,31 @@ class Parent(Office):
         with self.changed:
             end = time.monotonic() + seconds
             while not (found := what()):
+                self.poke()
                 left = end - time.monotonic()
                 assert left > 0, f"it did not come to that: {why}"
-                self.changed.wait(min(left, 0.2))
+                self.changed.wait(min(left, 0.1))
             return found
 
     def next_request(self, count: int = 1, where: Callable[[Document], bool] = lambda _: True) -> Document:
         """The next good document of the child that is so."""
         with self.changed:
             start = len(self.requests)
+            self.poke()
         found: list[Document] = []
 
         def seen() -> bool:
             found[:] = [each for each in self.requests[start:] if where(each)]
+            self.poke()
             return len(found) >= count
 
         self.until(seen, why="no further request of the child")
         return found[count - 1]
+
+    def poke(self) -> None:
+        """Let go of the replies that are held, so that the child calls again."""
+        self.pokes += 1
+        self.changed.notify_all()
 
     def tell(self, *raws: bytes, child: str = "") -> list[str]:
         """These lines on the stream to the child, right or wrong; gives their identities."""
@@ -134,13 +145,16 @@ class Parent(Office):
 
     def answer_exchange(self, raw: bytes) -> Reply:
         with self.changed:
+            self.recorded = [*self.recorded[-9:], raw]
             try:
                 asked = document.read(raw, self.roster.keyring)
             except Wrong as error:
                 self.faults.append(f"a document that is not good: {error}")
                 return problem(400, "malformed")
             try:
-                return self._answer(asked)
+                reply = self._answer(asked)
+                self.given = [*self.given[:9], reply[2]]
+                return reply
             finally:
                 self.requests.append(asked)
                 self.changed.notify_all()
@@ -153,7 +167,7 @@ class Parent(Office):
             return problem(400, "malformed")
         if self.script is not None and (scripted := self.script(asked)) is not None:
             return scripted
-        if header["inc"] not in (self.roster.live(link.peer), NONE) or not self._uses(link, header):
+        if header["inc"] not in (self.roster.live(link.peer), NONE) or not self.uses(link, header):
             return 428, MEDIA, self.compose(asked)
         self.apply_request(link, asked)
         if header["lane"] == "wait":
@@ -183,14 +197,14 @@ class Parent(Office):
         highest = max(heal["number"], self.roster.live(child)[0])
         inc = [highest + 1 if number is None else number, heal["nonce"]]
         into = self.links[child].into
-        body = {"node": child, "inc": inc, "key": self._kid(child), "closed": into.ack, "log": None}
+        body = {"node": child, "inc": inc, "key": self.kid(child), "closed": into.ack, "log": None}
         self.granted(self.register("granted", body))
         self.comparing.add(child)
 
-    def _kid(self, child: str) -> str:
+    def kid(self, child: str) -> str:
         return next(kid for kid, (node, _) in self.roster.keyring.items() if node == child)
 
-    def _uses(self, link: Link, header: Json) -> bool:
+    def uses(self, link: Link, header: Json) -> bool:
         given = self.open_challenges.setdefault(link.peer, [])
         answer = (header["session"], header["answers"])
         if answer not in given:
@@ -199,8 +213,13 @@ class Parent(Office):
         return True
 
     def _wait(self, link: Link, seconds: float) -> None:
-        end = time.monotonic() + min(seconds, 25)
-        while link.acked == len(link.lines) and not self.owed.get(link.peer) and self.script is None:
+        end, pokes = time.monotonic() + min(seconds, 25), self.pokes
+        while (
+            pokes == self.pokes
+            and link.acked == len(link.lines)
+            and not self.owed.get(link.peer)
+            and self.script is None
+        ):
             left = end - time.monotonic()
             if left <= 0:
                 return

@@ -1,0 +1,33 @@
+"""The checks, by what they are about. Importing this fills `kit.CHECKS`."""
+
+from tests.conformance.checks import (
+    above,
+    above_evil,
+    envelope,
+    flows,
+    joining,
+    lives,
+    log,
+    parts,
+    registry,
+    statements,
+    streams,
+    summaries,
+    wait,
+)
+
+__all__ = [
+    "above",
+    "above_evil",
+    "envelope",
+    "flows",
+    "joining",
+    "lives",
+    "log",
+    "parts",
+    "registry",
+    "statements",
+    "streams",
+    "summaries",
+    "wait",
+]
