@@ -11,8 +11,6 @@ from tests.conformance.judge import judge
 HERE = Path(__file__).parent
 VECTORS = sorted((HERE.parent.parent / "schemas" / "vectors").glob("*/*.json"))
 OURS = {"node", "sync", "schemas"}
-DRIVERS = {"machine.py"}
-"""Starts our own node as a process; knows it as a command line, too."""
 
 
 @pytest.mark.parametrize("file", VECTORS, ids=lambda file: f"{file.parent.name}/{file.stem}")
