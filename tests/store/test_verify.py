@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from node.service import remark
 from node.service.verify import verify
+from node.store import log_tables as lt
 from node.store import office
 from node.store import tables as t
 from node.store.engine import is_sqlite
@@ -101,7 +102,7 @@ def reorder_entry_rows(conn: Connection) -> str:
 def delete_statement(conn: Connection) -> str:
     id = _an_entry(conn, "noted")
     topic = str(_first(conn, t.entries.c.topic, t.entries.c.id == id))
-    for table in (t.outbox, t.part_refs):
+    for table in (t.outbox, t.part_refs, lt.leaves):
         conn.execute(delete(table).where(table.c.statement == id))
     conn.execute(delete(t.entries).where(t.entries.c.id == id))
     conn.execute(delete(t.statements).where(t.statements.c.id == id))
