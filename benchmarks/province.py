@@ -1,288 +1,229 @@
-"""A whole province as real nodes on this machine: Gansu, its 14 cities and 88 counties, five years in a few minutes.
+"""A whole province as real nodes on this machine: Gansu, its 14 cities and 88 counties, five years in half an hour.
 
 Every node is a process of its own, forked from this one after the program is loaded, with its own database, web server
-and jobs. While counties raise and solve what the sources report, nodes are killed and started again. At the end every
-total at the province is compared with what the nodes' own databases hold, counted without any code of aggregation.
+and jobs (benchmarks.fleet). While counties raise and solve what the sources report (benchmarks.replay), nodes are
+killed, lines are cut, and a county is lost and restored from its backup (benchmarks.trouble). At the end every total at
+the province is compared with what the counties' own databases hold (benchmarks.counted); a difference ends it with 1.
 
-`python -m benchmarks.province [--cities N] [--counties N] [--solved N] [--kills N] [--keep DIR]`
+`python -m benchmarks.province [--cities N] [--counties N] [--solved N] [--kills N] [--cuts N] [--keep DIR [--for S]]`
+With `--for` it stops after so many seconds with 75; the same call again goes on from there.
 """
 
 import argparse
-import gc
 import json
-import os
-import random
 import shutil
-import signal
-import sqlite3
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import psutil
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks import gansu
+from benchmarks.counted import Unequal, compare
+from benchmarks.fleet import Fleet, Memory, preload
 from benchmarks.gansu import Place
 from benchmarks.measure import Figure, median, table
-from benchmarks.replay import Office
-from node.cli.server import serve
+from benchmarks.replay import LASTING
+from benchmarks.trouble import Trouble, plan
 from node.clock import Clock
-from node.config import Settings
-from node.domain import catalogue as powers
-from node.domain.categories import builtin_categories
-from node.domain.divisions import builtin
-from node.service.aggregate import figures
 from node.service.commit import write
 from node.service.identity import load
 from node.service.open import open_topic
-from schemas import aggregate as views
 from schemas.api import OpenForm
 from schemas.ids import Tier
-from sync.keys import unb64
 
 SOLVED = 27_000
+TO_BE_CONTINUED = 75
+"""EX_TEMPFAIL: asked again, it goes on."""
 QUIET_S = 900
+QUIET_LOOKS = 3
 POLL_S = 1.0
+FRESH = 5
+STATE = "replay.json"
 
 
-class Province:
-    """The running nodes; the processes are children of this one."""
+@dataclass(slots=True)
+class State:
+    """How far a replay is, kept between its pieces; what the nodes did stands in their databases."""
 
-    def __init__(self, folder: Path, places: list[Place], quotas: dict[str, int]) -> None:
-        self.folder = folder
-        self.places = {place.code: place for place in places}
-        self.quotas = quotas
-        self.pids: dict[str, int] = {}
-
-    def make(self) -> None:
-        """Every node, in a process that ends: nothing of theirs stays open here."""
-        pid = os.fork()
-        if pid == 0:
-            _child(lambda: _make(self.folder, list(self.places.values())))
-        if os.waitpid(pid, 0)[1] != 0:
-            raise RuntimeError("the nodes could not be made")
-
-    def start(self, code: str) -> None:
-        settings, quota = self.settings(code), self.quotas.get(code, 0)
-        pid = os.fork()
-        if pid == 0:
-            _child(lambda: _run(settings, quota))
-        self.pids[code] = pid
-
-    def kill(self, code: str) -> None:
-        os.kill(self.pids[code], signal.SIGKILL)
-        os.waitpid(self.pids.pop(code), 0)
-
-    def stop(self) -> None:
-        for pid in self.pids.values():
-            os.kill(pid, signal.SIGTERM)
-        for pid in self.pids.values():
-            os.waitpid(pid, 0)
-        self.pids.clear()
-
-    def settings(self, code: str) -> Settings:
-        return Settings(data=self.folder / code, disk_reserve_bytes=0)
-
-    def ask(self, code: str, query: str, *values: Any) -> list[Any]:
-        """Rows of a node's own database, read beside it."""
-        path = self.folder / code / "node.db"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as conn:
-            return conn.execute(query, values).fetchall()
-
-    def memory_mib(self) -> list[float]:
-        """What each process has for itself, as far as pages of this one are not shared with it."""
-        return [psutil.Process(pid).memory_full_info().uss / 2**20 for pid in self.pids.values()]
-
-    def solved(self) -> int:
-        query = "SELECT count(*) FROM topics WHERE origin = ? AND status = 'closed'"
-        return sum(self.ask(code, query, code)[0][0] for code in self.quotas)
-
-    def restless(self) -> list[str]:
-        """The nodes that still have something to seal or to send."""
-        query = "SELECT (SELECT count(*) FROM rows_due) + (SELECT coalesce(sum(sent_seq - acked_seq), 0) FROM links)"
-        return [code for code in self.places if self.ask(code, query)[0][0]]
+    size: list[int]
+    places: list[Place]
+    blows: int = 0
+    seconds: float = 0
+    peak_mib: float = 0
 
 
-def replay(folder: Path, places: list[Place], solved: int, kills: int, say: Callable[[str], None]) -> list[Figure]:
-    """Play, disturb, wait until all is quiet, compare. Raises AssertionError where a total is not the sum."""
-    counties = [place.code for place in places if place.tier is Tier.COUNTY]
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a piece of the replay tells what it does, and when it must end."""
+
+    say: Callable[[str], None]
+    solved: Callable[[int], None]
+    until: float
+
+
+class Unfinished(Exception):
+    """Time is up; the state is kept."""
+
+
+def replay(folder: Path, state: State, cut_s: float, watch: Watch) -> list[Figure]:
+    """Play, disturb, wait until all is quiet, compare. Raises Unfinished, Unequal, TimeoutError."""
+    solved, kills, cuts = state.size[2:]
+    counties = [place.code for place in state.places if place.tier is Tier.COUNTY]
     quotas = {code: solved // len(counties) + (at < solved % len(counties)) for at, code in enumerate(counties)}
-    province = Province(folder, places, quotas)
-    _preload()
-    start = time.perf_counter()
-    province.make()
-    made_s = time.perf_counter() - start
-    say(f"{len(places)} nodes made in {made_s:.0f} s")
+    fleet = Fleet(folder, state.places, quotas)
+    preload()
+    if not (folder / STATE).exists():
+        start = time.perf_counter()
+        fleet.make()
+        watch.say(f"{len(state.places)} nodes made in {time.perf_counter() - start:.0f} s")
+    trouble = Trouble(fleet, plan(fleet, solved, kills, cuts), state.blows, cut_s, watch.say)
     start = time.perf_counter()
     try:
-        for place in places:
-            province.start(place.code)
-        _play(province, solved, kills, say)
-        played_s = time.perf_counter() - start
-        memory = province.memory_mib()
-        fresh = [_freshness(province, code) for code in counties[:3]]
+        fleet.start_all()
+        try:
+            _play(fleet, trouble, solved, watch)
+        finally:
+            state.seconds += time.perf_counter() - start
+            memory = fleet.memory()
+            state.peak_mib = max(state.peak_mib, memory.whole)
+            state.blows = trouble.done
+            _keep(folder, state)
+        fresh = [_freshness(fleet, code) for code in counties[:FRESH]]
+        _quiet(fleet, watch)
+        compared = compare(fleet, watch.say)
     finally:
-        province.stop()
-    compared = compare(province)
-    nodes = f"{len(places)} nodes, {solved:,} solved matters, {kills} kills"
+        fleet.stop()
+    return _figures(state, fleet, memory, fresh, compared)
+
+
+def _figures(state: State, fleet: Fleet, memory: Memory, fresh: list[float], compared: int) -> list[Figure]:
+    solved, kills, cuts = state.size[2:]
+    nodes = f"{len(state.places)} nodes, {solved:,} solved matters, {kills} kills, {cuts} cut lines, 1 restore"
+    people = fleet.ask(gansu.PROVINCE, "SELECT sum(participations) FROM topic_rows")[0][0]
     return [
-        Figure("B9", f"{nodes}: from the start until every total at the province is right", played_s, "s"),
-        Figure("B9", "totals at the province compared with the nodes' own databases, all equal", compared, "totals"),
-        Figure("B9", "participations at the province", _people(province), "people"),
-        Figure("B9", "memory of a node for itself, median", median(memory), "MiB"),
-        Figure("B9", "memory of the greatest", max(memory), "MiB"),
-        Figure("B9", "from a county's commit until the province's figures have it", median(fresh), "s"),
+        Figure("B10", f"{nodes}: from the start until all is quiet", state.seconds, "s"),
+        Figure("B10", "figures at the province beside the counties' own databases, all equal", compared, ""),
+        Figure("B10", "participations at the province", people, "people"),
+        Figure("B10", "memory of all nodes together, shared pages once", state.peak_mib, "MiB"),
+        Figure("B10", "memory of a node, all in all", state.peak_mib / len(state.places), "MiB"),
+        Figure("B10", "what a node has for itself, median", median(memory.own), "MiB"),
+        Figure("B10", "the greatest", max(memory.own), "MiB"),
+        Figure("B10", "from a county's commit until the province's figures have it", median(fresh), "s"),
     ]
 
 
-def compare(province: Province) -> int:
-    """Every figure of every county at the province against its own database; how many were compared."""
-    ctx = load(province.settings(gansu.PROVINCE), Clock())
-    asked = figures(ctx, views.FigureQuery(by="origin"))
-    ctx.engine.dispose()
-    shown = {row.key: row.sums for row in asked.rows}
-    total: Counter[str] = Counter()
-    compared = 0
-    for code in province.quotas:
-        own = _counted(province, code)
-        total.update(own)
-        for name, amount in own.items():
-            said = getattr(shown[code], name)
-            assert said == amount, (code, name, said, amount)
-            compared += 1
-    for name, amount in total.items():
-        assert getattr(asked.total.sums, name) == amount, (name, amount)
-        compared += 1
-    return compared
-
-
-def _counted(province: Province, code: str) -> Counter[str]:
-    """What a county's own statements add up to, read from their bytes."""
-    found: Counter[str] = Counter()
-    query = (
-        "SELECT s.raw FROM statements s JOIN entries e ON e.id = s.id JOIN topics t ON t.id = e.topic AND t.origin = ?"
-    )
-    for (raw,) in province.ask(code, query, code):
-        entry = json.loads(unb64(json.loads(raw)["payload"]))
-        kind, body = entry["kind"], entry["body"]
-        found["count"] += kind == "opened"
-        found["closed"] += kind == "closed"
-        found["a"] += kind == "resulted" and body["outcome"] == "A"
-        found["hops"] += kind == "accepted"
-        found["participations"] += body["headcount"] if kind == "attended" else 0
-        found["suggested"] += kind in ("stepped", "offered") and body["suggested"] is not None
-    rated = "SELECT count(DISTINCT topic) FROM remarks WHERE kind = 'rate'"
-    found["rated"] = province.ask(code, rated)[0][0]
-    return found
-
-
-def _play(province: Province, solved: int, kills: int, say: Callable[[str], None]) -> None:
-    chance = random.Random(1)
-    quiet_since = killed = 0
-    deadline = time.monotonic() + QUIET_S
+def _play(fleet: Fleet, trouble: Trouble, solved: int, watch: Watch) -> None:
+    """Until all is solved, all blows are dealt and nobody has anything left to send."""
+    patience = time.monotonic() + QUIET_S
     last = -1
-    while quiet_since < 3:
-        time.sleep(POLL_S)
-        done = province.solved()
+    while (done := fleet.solved()) < solved or not trouble.over:
+        watch.solved(done)
+        if time.monotonic() > watch.until:
+            raise Unfinished
         if done != last:
-            deadline = time.monotonic() + QUIET_S
-        if killed < kills and done >= (killed + 1) * solved // (kills + 1):
-            victim = chance.choice(list(province.places))
-            province.kill(victim)
-            time.sleep(chance.uniform(0, 5))
-            province.start(victim)
-            killed += 1
-            say(f"{done:,} solved; {victim} was killed and started again")
-        restless = province.restless() if done >= solved else ["all"]
-        quiet_since = 0 if restless else quiet_since + 1
-        last = done
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{done} of {solved} solved, restless: {restless[:5]}")
+            patience, last = time.monotonic() + QUIET_S, done
+        elif time.monotonic() > patience:
+            raise TimeoutError(f"{done} of {solved} solved, nothing more for {QUIET_S} s")
+        trouble.look(done)
+        time.sleep(POLL_S)
+    watch.solved(done)
+    _quiet(fleet, watch)
 
 
-def _freshness(province: Province, code: str) -> float:
+def _quiet(fleet: Fleet, watch: Watch) -> None:
+    """Wait until nothing is left to seal or to send, seen several times in a row."""
+    patience = time.monotonic() + QUIET_S
+    looks = 0
+    while looks < QUIET_LOOKS:
+        time.sleep(POLL_S)
+        restless = fleet.restless()
+        looks = 0 if restless else looks + 1
+        if time.monotonic() > watch.until:
+            raise Unfinished
+        if time.monotonic() > patience:
+            raise TimeoutError(f"still at work after {QUIET_S} s: {restless[:5]}")
+
+
+def _freshness(fleet: Fleet, code: str) -> float:
     """Seconds from one more topic at a county until the province counts it."""
-    ctx = load(province.settings(code), Clock())
-    before = _known(province, code)
+    ctx = load(fleet.settings(code), Clock())
+    before = _known(fleet, code)
     with write(ctx) as batch:
-        open_topic(batch, OpenForm(title="一件新事", text="刚刚。", areas=[code]))
+        open_topic(batch, OpenForm(title="一件新事", text="刚刚。", areas=[code], kind=LASTING))
     start = time.perf_counter()
-    while _known(province, code) == before:
+    while _known(fleet, code) == before:
         time.sleep(0.02)
     ctx.engine.dispose()
     return time.perf_counter() - start
 
 
-def _known(province: Province, code: str) -> int:
+def _known(fleet: Fleet, code: str) -> int:
     query = "SELECT coalesce(sum(count), 0) FROM rollups WHERE place = '' AND dimension = 'origin' AND key = ?"
-    found: int = province.ask(gansu.PROVINCE, query, code)[0][0]
+    found: int = fleet.ask(gansu.PROVINCE, query, code)[0][0]
     return found
 
 
-def _people(province: Province) -> int:
-    query = "SELECT sum(participations) FROM rollups WHERE place = '' AND dimension = 'status'"
-    found: int = province.ask(gansu.PROVINCE, query)[0][0]
-    return found
+def _keep(folder: Path, state: State) -> None:
+    (folder / STATE).write_text(json.dumps(asdict(state)))
 
 
-def _preload() -> None:
-    """What all processes share: the program, and the lists it comes with."""
-    builtin()
-    builtin_categories()
-    powers.builtin()
-    gc.collect()
-    gc.freeze()
+def _state(folder: Path, size: list[int]) -> State:
+    """The one that was kept, or a new one. Raises SystemExit where another replay lies there."""
+    if not (folder / STATE).exists():
+        return State(size, gansu.places(*size[:2]))
+    kept = json.loads((folder / STATE).read_bytes())
+    if kept["size"] != size:
+        raise SystemExit(f"{folder} holds a replay of another size")
+    places = [Place(**place | {"tier": Tier(place["tier"])}) for place in kept.pop("places")]
+    return State(places=places, **kept)
 
 
-def _make(folder: Path, places: list[Place]) -> None:
-    for ctx in gansu.make(folder, places, Clock()).values():
-        ctx.engine.dispose()
-
-
-def _run(settings: Settings, quota: int) -> None:
-    log = os.open(settings.data / "node.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for number in (1, 2):
-        os.dup2(log, number)
-    Office(settings, quota).start()
-    serve(settings, None, None, True, lambda _text: None)
-
-
-def _child(work: Callable[[], None]) -> None:
-    """Do it and end this process, whatever comes."""
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException as error:
-        print(type(error).__name__, error, file=sys.stderr)
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def main() -> None:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cities", type=int, default=14)
     parser.add_argument("--counties", type=int, default=88)
     parser.add_argument("--solved", type=int, default=SOLVED)
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--keep", type=Path, help="keep the nodes' folders there")
+    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--cuts", type=int, default=8)
+    parser.add_argument("--cut-s", type=float, default=45, help="how long a line stays cut; a node's patience is 30 s")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the nodes there")
+    parser.add_argument("--for", type=float, dest="for_s", metavar="S", help="stop after S seconds, to be continued")
     asked = parser.parse_args()
+    if asked.for_s is not None and asked.keep is None:
+        parser.error("--for needs --keep")
+    return asked
+
+
+def main() -> int:
+    asked = _options()
     folder = asked.keep or Path(tempfile.mkdtemp(prefix="liandong-province-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    state = _state(folder, [asked.cities, asked.counties, asked.solved, asked.kills, asked.cuts])
     console = Console(width=140)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    until = time.monotonic() + (asked.for_s or 10 * 86_400)
     try:
-        found = replay(folder, gansu.places(asked.cities, asked.counties), asked.solved, asked.kills, console.print)
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+            bar = progress.add_task("solved", total=asked.solved)
+            watch = Watch(console.print, lambda done: progress.update(bar, completed=done), until)
+            found = replay(folder, state, asked.cut_s, watch)
         console.print(table(found))
+    except Unfinished:
+        console.print(f"not finished after {state.seconds:.0f} s; the same call goes on from here")
+        return TO_BE_CONTINUED
+    except (Unequal, TimeoutError, RuntimeError) as error:
+        console.print(f"FAILED: {error}", markup=False)
+        return 1
     finally:
         if asked.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,9 +12,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from benchmarks.gansu import townships
 from node.clock import Clock
 from node.config import Settings
 from node.context import Context
+from node.domain.categories import builtin_categories
 from node.domain.errors import DomainError
 from node.domain.topic import STEPS
 from node.service import decide, escalate, finish, giveback, remark, work
@@ -33,7 +35,12 @@ HANDED_UP_EVERY = 20
 """One topic in so many needs the city."""
 HEADCOUNTS = (8, 12, 15, 18, 21)
 """Together with the share of topics they make the participations of the sources: 400,000 on 27,000."""
-IDLE_S = 0.5
+LASTING_EVERY = 20
+"""After so many matters one is raised that stays in hand to the end."""
+LASTING = "lasting"
+"""Its kind."""
+IDLE_S, IDLE_MAX_S = 0.25, 8.0
+"""How long a player with nothing to do rests: a hundred of them that look all the time would be what is measured."""
 _BUSY_S = 2.0
 
 
@@ -60,6 +67,7 @@ class Office:
     def _play(self) -> None:
         clock = Replayed()
         ctx = load(self.settings, clock)
+        rest_s = IDLE_S
         while True:
             try:
                 busy = (
@@ -68,38 +76,44 @@ class Office:
             except DomainError:
                 busy = False
                 time.sleep(_BUSY_S)
+            rest_s = IDLE_S if busy else min(rest_s * 2, IDLE_MAX_S)
             if not busy:
-                time.sleep(IDLE_S)
-
-
-def solved(ctx: Context) -> int:
-    """How many topics this node raised and closed."""
-    with reading(ctx.engine) as conn:
-        mine = (topics.c.origin == ctx.identity.code, topics.c.status == "closed")
-        found: int = conn.execute(select(func.count()).select_from(topics).where(*mine)).scalar_one()
-    return found
+                time.sleep(rest_s)
 
 
 def _raise(ctx: Context, clock: Replayed, quota: int) -> bool:
     """Open the next few topics, spread evenly over the five years."""
     with reading(ctx.engine) as conn:
-        query = select(func.count()).select_from(topics).where(topics.c.origin == ctx.identity.code)
-        there: int = conn.execute(query).scalar_one()
+        mine = (topics.c.origin == ctx.identity.code, topics.c.kind != LASTING)
+        there: int = conn.execute(select(func.count()).select_from(topics).where(*mine)).scalar_one()
     if there >= quota:
         return False
     clock.day = BEGIN + timedelta(days=YEARS_DAYS * there / quota)
     chance = random.Random(there)
     with write(ctx) as batch:
         for n in range(there, min(quota, there + AT_ONCE)):
-            source = chance.choice(["热线", "提案", "来信", "委员工作站"])
-            form = api.OpenForm(title=f"民生实事第{n}件", text="群众反映。", areas=[ctx.identity.code], source=source)
-            open_topic(batch, form)
+            open_topic(batch, _form(ctx.identity.code, n, chance))
+            if n % LASTING_EVERY == 0:
+                topic = open_topic(batch, _form(ctx.identity.code, n, chance).model_copy(update={"kind": LASTING}))
+                if n % (2 * LASTING_EVERY):
+                    work.step(batch, topic, api.StepForm(step="decide", text="长期关注", override_reason="本级可办"))
     return True
+
+
+def _form(county: str, n: int, chance: random.Random) -> api.OpenForm:
+    """A matter of the next township, in turn; one in seven concerns another one too."""
+    around = townships(county)
+    home = around[n % len(around)].code
+    areas = [home, around[(n + 1) % len(around)].code] if n % 7 == 0 else [home]
+    source = chance.choice(["热线", "提案", "来信", "委员工作站"])
+    category = chance.choice(builtin_categories().second_level())
+    title = f"民生实事第{n}件"
+    return api.OpenForm(title=title, text="群众反映。", areas=areas, category=category, source=source, unit=home)
 
 
 def _go_on(ctx: Context, clock: Replayed) -> bool:
     """The next act of a few topics that are held here and were raised here."""
-    mine = (topics.c.custodian == ctx.identity.code, topics.c.origin == ctx.identity.code)
+    mine = (topics.c.custodian == ctx.identity.code, topics.c.origin == ctx.identity.code, topics.c.kind != LASTING)
     rows = _some(ctx, *mine, topics.c.status == "active")
     for row in rows:
         clock.day = max(clock.day, _when(row) + timedelta(days=10))
