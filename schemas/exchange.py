@@ -125,6 +125,20 @@ class HeardLine(Frozen):
     upto: Count
 
 
+class SignedLine(Frozen):
+    """A state of another's log that the sender signed, for the receiver to keep: the log's note, the sender's line."""
+
+    note: Annotated[str, Field(min_length=1, max_length=CHECKPOINT_CHARS_MAX)]
+    line: Annotated[str, Field(min_length=1, max_length=COSIGNATURE_CHARS_MAX)]
+
+
+class KeptLine(Frozen):
+    """The largest state of another's log that the receiver signed, as far as the sender keeps it for the receiver."""
+
+    note: Annotated[str, Field(min_length=1, max_length=CHECKPOINT_CHARS_MAX)]
+    line: Annotated[str, Field(min_length=1, max_length=COSIGNATURE_CHARS_MAX)]
+
+
 class Heal(Frozen):
     """The sender has no live incarnation: the nonce of this restore, the highest number it knows of itself, and whether
     every neighbour has answered or was waived (SPEC 14.4)."""

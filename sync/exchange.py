@@ -24,9 +24,11 @@ from schemas.exchange import (
     Heal,
     HeardLine,
     Ids,
+    KeptLine,
     Knows,
     Pull,
     SettledLine,
+    SignedLine,
     Verdict,
 )
 from schemas.ids import Digest, KeyId
@@ -44,12 +46,14 @@ _LOOSE: dict[str, type[BaseModel]] = {
     "cosignature": CosignatureLine,
     "settled": SettledLine,
     "heard": HeardLine,
+    "signed": SignedLine,
+    "kept": KeptLine,
     "heal": Heal,
     "knows": Knows,
     "have": Have,
     "ids": Ids,
 }
-_LOG = (CheckpointLine, CosignatureLine, SettledLine, HeardLine)
+_LOG = (CheckpointLine, CosignatureLine, SettledLine, HeardLine, SignedLine, KeptLine)
 _OLD = b'{"old":'
 
 
@@ -84,7 +88,7 @@ class Document:
     verdicts: tuple[Verdict, ...] = ()
     pulls: tuple[Pull, ...] = ()
     log: tuple[BaseModel, ...] = ()
-    """What is said of logs (SPEC 15): lines of the other four kinds, in their order."""
+    """What is said of logs (SPEC 15): lines of the six kinds, in their order."""
     kid: KeyId = ""
     heal: Heal | None = None
     knows: Knows | None = None

@@ -82,6 +82,11 @@ def sign(text: str, name: str, signer: Signer) -> str:
     return f"{text}\n{line}"
 
 
+def only(text: str, lines: Iterable[Line], verifier: Verifier) -> str:
+    """The note of a text with no signature lines but those of this key."""
+    return f"{text}\n" + "".join(str(line) for line in lines if verifier.made(line))
+
+
 def cosign(text: str, name: str, signer: Signer, at: int) -> str:
     """A cosignature line for a note's text, made at `at` (seconds since 1970)."""
     signature = at.to_bytes(8, "big") + signer.sign(_timed(text, at))

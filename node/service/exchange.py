@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from node.clock import instant
 from node.context import Context
 from node.domain.refusals import NotFound, Unavailable
-from node.service import clones, compare, healing, life, log, parts, witness
+from node.service import clones, compare, healing, life, log, memory, parts, witness
 from node.service.commit import write
 from node.service.compare import NOTHING as NOTHING_ASKED
 from node.service.compare import Asked
@@ -26,7 +26,7 @@ from node.store import links as link_rows
 from node.store.engine import reading
 from node.store.links import Link
 from schemas.api import ExchangeView
-from schemas.exchange import MEDIA_TYPE, SILENCE_S, Ack, Budget, CosignatureLine, Heal, Pull, Verdict
+from schemas.exchange import MEDIA_TYPE, SILENCE_S, Ack, Budget, Heal, Pull, Verdict
 from schemas.ids import COUNT_MAX, NO_INCARNATION, Incarnation, NodeCode
 from schemas.statement import VERSION
 from sync.chain import header
@@ -57,10 +57,12 @@ class Lane:
     peer_budget: Budget | None = None
     pulls: tuple[Pull, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-    cosigned: tuple[CosignatureLine, ...] = ()
+    cosigned: tuple[BaseModel, ...] = ()
     start: int = 0
     offered: int = 0
     """The size of the last checkpoint a call was made for."""
+    told: int = 0
+    """What of others' logs a call was made for last (memory.untold)."""
     asked: Asked = NOTHING_ASKED
     heal: Heal | None = None
 
@@ -90,7 +92,7 @@ class Content:
     room: Budget
     pulls: tuple[Pull, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-    cosigned: tuple[CosignatureLine, ...] = ()
+    cosigned: tuple[BaseModel, ...] = ()
     asks: bool = True
     asked: Asked = NOTHING_ASKED
     heal: Heal | None = None
@@ -129,7 +131,7 @@ def _named(conn: Connection, link: Link) -> Incarnation:
 def _of_lives(ctx: Context, conn: Connection, link: Link, content: Content, room: int) -> list[Loose]:
     said = healing.lines(ctx, conn, link, not content.asked, content.by_file)
     if content.heal is not None:
-        said.append(healing.knows(current(ctx, conn), link.peer, content.heal))
+        said += [healing.knows(current(ctx, conn), link.peer, content.heal), *memory.kept_for(conn, link.peer)]
     return said + compare.answers(ctx, conn, link.peer, content.asked, max(room, OLD_BYTES_MIN))
 
 
@@ -152,7 +154,7 @@ def failing(ctx: Context, peer: NodeCode) -> bool:
 
 
 def has_work(ctx: Context, lane: Lane) -> bool:
-    """Whether the push lane has something to say to the parent; for each checkpoint of ours once."""
+    """Whether the push lane has something to say to the parent; for each checkpoint, ours or signed here, once."""
     if lane.verdicts or lane.asked or lane.heal or can_serve(ctx, lane):
         return True
     with reading(ctx.engine) as conn:
@@ -160,8 +162,9 @@ def has_work(ctx: Context, lane: Lane) -> bool:
         if link is None:
             return False
         unsigned, offered = log.unsigned(ctx, conn, lane.peer), lane.offered
-    lane.offered = max(unsigned, offered)
-    return link.sent_seq > link.acked_seq or unsigned > offered
+        untold, told = memory.untold(ctx, conn, lane.peer), lane.told
+    lane.offered, lane.told = max(unsigned, offered), untold
+    return link.sent_seq > link.acked_seq or unsigned > offered or untold not in (0, told)
 
 
 def is_comparing(ctx: Context, peer: NodeCode) -> bool:

@@ -105,6 +105,7 @@ def granted(batch: "Batch", grant: Granted) -> None:
         if link is not None and member.inc == grant.inc and link.received_inc != grant.inc:
             link.expect(grant.inc, stream_start(grant.node, grant.inc, batch.me))
             log_rows.tell_all(batch.conn, grant.node)
+            log_rows.forget_reminders(batch.conn, grant.node)
         return
     mine = read(batch.conn)
     if not mine.live and mine.inc.nonce == grant.inc.nonce:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, true, update
 
 from node.context import Context
@@ -22,7 +23,7 @@ from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
 from node.store.tables import challenges, entries, orphans, parked, remarks, statements
-from schemas.exchange import Ack, CosignatureLine, Disposition, Pull, Verdict
+from schemas.exchange import Ack, Disposition, Pull, Verdict
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
@@ -75,7 +76,7 @@ class Received:
     applied: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
     pulls: Sequence[Pull] = ()
-    cosigned: Sequence[CosignatureLine] = ()
+    cosigned: Sequence[BaseModel] = ()
     asked: Asked = NOTHING_ASKED
 
 

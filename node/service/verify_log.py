@@ -31,7 +31,10 @@ def check(ctx: Context, conn: Connection, roster: Roster, findings: Findings) ->
     _check_leaves(conn, findings)
     for inc in conn.execute(select(lt.leaves.c.inc).distinct()).scalars():
         _Log(ctx, conn, roster, findings, inc).run()
-    _check_witnessed(ctx, conn, roster, findings)
+    for row in conn.execute(select(lt.witnessed)):
+        _check_signed("witnessed", row, row.root, ctx.identity.code, roster, findings)
+    for row in conn.execute(select(lt.remembered)):
+        _check_signed("remembered", row, None, row.witness, roster, findings)
 
 
 def authored(conn: Connection) -> Iterator[tuple[str, Digest]]:
@@ -140,23 +143,25 @@ class _Log:
                 self._findings.add("cosignature", f"{where} by {witness}", "does not verify")
 
 
-def _check_witnessed(ctx: Context, conn: Connection, roster: Roster, findings: Findings) -> None:
-    for row in conn.execute(select(lt.witnessed)):
-        where = f"{row.node} {row.inc}"
-        try:
-            state, lines = read_checkpoint(row.note)
-            code, inc = read_origin(state.origin)
-        except Refused as error:
-            findings.add("witnessed", where, error)
-            continue
-        said = (code, inc_text(inc), state.size, state.root.hex())
-        keys = [log_key(state.origin, key) for key in _keys(roster, row.node)]
-        if said != (row.node, row.inc, row.size, row.root):
-            findings.add("witnessed", where, "is not the checkpoint that is kept with it")
-        elif not any(signed_by(str(state), lines, key) is not None for key in keys):
-            findings.add("witnessed", where, "the log's signature does not verify")
-        elif not _cosigned_by(state, row.line, ctx.identity.code, roster):
-            findings.add("witnessed", where, "our own signature does not verify")
+def _check_signed(
+    what: str, row: Row[Any], root: str | None, witness: NodeCode, roster: Roster, findings: Findings
+) -> None:
+    """A state of another's log that a witness signed, this node or one it keeps that for."""
+    where = f"{row.node} {row.inc}"
+    try:
+        state, lines = read_checkpoint(row.note)
+        code, inc = read_origin(state.origin)
+    except Refused as error:
+        findings.add(what, where, error)
+        return
+    keys = [log_key(state.origin, key) for key in _keys(roster, row.node)]
+    said = (code, inc_text(inc), state.size, state.root.hex())
+    if said != (row.node, row.inc, row.size, root or state.root.hex()):
+        findings.add(what, where, "is not the checkpoint that is kept with it")
+    elif not any(signed_by(str(state), lines, key) is not None for key in keys):
+        findings.add(what, where, "the log's signature does not verify")
+    elif not _cosigned_by(state, row.line, witness, roster):
+        findings.add(what, where, "the witness's signature does not verify")
 
 
 def _cosigned_by(state: Checkpoint, line: str, witness: NodeCode, roster: Roster) -> bool:

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Select, insert, select, union_all
+from sqlalchemy import Connection, Select, select, union_all
 
 from node.context import Context
 from node.domain.refusals import CheckpointConflict, NotAllowed, NotFound, StaleCheckpoint
-from node.service import log
+from node.service import log, memory
 from node.service import roster as rosters
 from node.service.commit import Batch, write
 from node.store import log as rows
 from node.store.codec import inc_text
 from node.store.engine import reading
-from node.store.log_tables import leaves, log_conflicts
+from node.store.log_tables import leaves
 from node.store.tables import entries, links, orphans, outbox, remarks
 from schemas.exchange import SETTLED_MAX, CheckpointLine, CosignatureLine, HeardLine, SettledLine
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
@@ -123,21 +123,24 @@ def add_checkpoint(ctx: Context, raw: bytes) -> str:
 # ---- in the exchange ---------------------------------------------------------------------------------------------
 
 
-def take(batch: Batch, peer: NodeCode, document: Document) -> tuple[list[CosignatureLine], str | None]:
+def take(batch: Batch, peer: NodeCode, document: Document) -> tuple[list[BaseModel], str | None]:
     """Heed what a document says of logs: (what to answer, why the link must stop)."""
-    answers: list[CosignatureLine] = []
+    answers: list[BaseModel] = []
+    kept: list[BaseModel] = []
     for said in document.log:
         if isinstance(said, CheckpointLine):
             answers += _answer(batch, peer, said)
         elif isinstance(said, CosignatureLine):
             why = _take_cosignature(batch, peer, said)
             if why is not None:
-                return answers, why
+                return answers[-1:] + kept, why
         elif isinstance(said, SettledLine) and said.inc == document.header.inc:
             _take_settled(batch, peer, said)
         elif isinstance(said, HeardLine) and said.inc == batch.inc:
             rows.told(batch.conn, peer, said.upto)
-    return answers[-1:], None
+        else:
+            kept += memory.take(batch, peer, said)
+    return answers[-1:] + kept, None
 
 
 def to_say(ctx: Context, conn: Connection, peer: NodeCode, has: int, by_file: bool) -> list[BaseModel]:
@@ -153,6 +156,9 @@ def to_say(ctx: Context, conn: Connection, peer: NodeCode, has: int, by_file: bo
     heard = rows.heard(conn, peer)
     if heard is not None:
         said.append(HeardLine(inc=heard[0], upto=heard[1]))
+    said += memory.to_tell(ctx, conn, peer)
+    if by_file:
+        said += memory.kept_for(conn, peer)
     member = rosters.current(ctx, conn).get(peer)
     if by_file and member is not None:
         kept = rows.witnessed_of(conn, peer, member.inc)
@@ -310,7 +316,5 @@ def _keep_conflict(batch: Batch, state: Checkpoint, kept: str, other: str) -> No
     """Two states of one size, both signed by the log: nothing of it is taken, and the proof stays."""
     code, inc = read_origin(state.origin)
     key = {"node": code, "inc": inc_text(inc), "size": state.size, "root": state.root.hex()}
-    known = select(log_conflicts.c.at).where(*(log_conflicts.c[name] == value for name, value in key.items()))
-    if batch.conn.execute(known).first() is None:
-        batch.conn.execute(insert(log_conflicts), {**key, "kept": kept, "other": other, "at": batch.now})
+    if rows.keep_conflict(batch.conn, {**key, "kept": kept, "other": other, "at": batch.now}):
         batch.audit("checkpoint-conflict", None, "alarm", node=code, size=state.size)

@@ -11,9 +11,12 @@ from node.store.log_tables import (
     checkpoints,
     cosignatures,
     leaves,
+    log_conflicts,
     log_nodes,
     noticed,
     notices,
+    remembered,
+    reminders,
     settled,
     witnessed,
 )
@@ -27,6 +30,8 @@ LEAVES_AT_ONCE = 64 * TILE_WIDTH
 
 _STREAMS = (sent_before, outbox)
 """What went to neighbours: of incarnations before, and of this one."""
+
+_CONFLICT = ("node", "inc", "size", "root")
 
 _SIZE = select(func.coalesce(func.max(leaves.c.idx) + 1, 0)).where(leaves.c.inc == bindparam("inc"))
 _LEAVES = (
@@ -123,6 +128,53 @@ def store_witnessed(conn: Connection, row: dict[str, Any]) -> None:
 
 def store_cosignature(conn: Connection, row: dict[str, Any]) -> None:
     upsert(conn, cosignatures, [row])
+
+
+def keep_conflict(conn: Connection, row: dict[str, Any]) -> bool:
+    """Keep two notes of one log that contradict each other; False where that is known already."""
+    known = select(log_conflicts.c.at).where(*(log_conflicts.c[name] == row[name] for name in _CONFLICT))
+    if conn.execute(known).first() is not None:
+        return False
+    conn.execute(insert(log_conflicts), row)
+    return True
+
+
+# ---- what neighbours keep of what they signed --------------------------------------------------------------------
+
+
+def signed_states(conn: Connection) -> list[Any]:
+    """Of each log that was ever signed for here, in each of its incarnations, the row of the largest state."""
+    return list(conn.execute(select(witnessed).order_by(witnessed.c.node, witnessed.c.inc)))
+
+
+def reminded(conn: Connection, peer: NodeCode) -> dict[tuple[NodeCode, Incarnation], int]:
+    """How large a state of each log this neighbour is known to keep for this node."""
+    rows = conn.execute(select(reminders).where(reminders.c.peer == peer))
+    return {(row.node, inc_of(row.inc)): row.size for row in rows}
+
+
+def remind(conn: Connection, peer: NodeCode, node: NodeCode, inc: Incarnation, size: int) -> None:
+    upsert(conn, reminders, [{"peer": peer, "node": node, "inc": inc_text(inc), "size": size}])
+
+
+def forget_reminders(conn: Connection, peer: NodeCode) -> None:
+    """A neighbour that lives anew may have lost what it kept."""
+    conn.execute(delete(reminders).where(reminders.c.peer == peer))
+
+
+def remembered_for(conn: Connection, witness: NodeCode) -> list[Any]:
+    """What this node keeps of what a neighbour signed, by log."""
+    query = select(remembered).where(remembered.c.witness == witness)
+    return list(conn.execute(query.order_by(remembered.c.node)))
+
+
+def remembered_of(conn: Connection, witness: NodeCode, node: NodeCode) -> Any | None:
+    mine = (remembered.c.witness == witness, remembered.c.node == node)
+    return conn.execute(select(remembered).where(*mine)).first()
+
+
+def remember(conn: Connection, row: dict[str, Any]) -> None:
+    upsert(conn, remembered, [row])
 
 
 # ---- what is settled ---------------------------------------------------------------------------------------------

@@ -58,6 +58,28 @@ witnessed = Table(
     Column("at", When, nullable=False),
 )
 
+remembered = Table(
+    "remembered",
+    metadata,
+    Column("witness", Code, primary_key=True),
+    Column("node", Code, primary_key=True),
+    Column("inc", Inc, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="of the largest checkpoint a neighbour said it signed"),
+    Column("note", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("at", When, nullable=False),
+)
+"""What neighbours signed of other logs: kept here in case they lose it."""
+
+reminders = Table(
+    "reminders",
+    metadata,
+    Column("peer", Code, primary_key=True),
+    Column("node", Code, primary_key=True),
+    Column("inc", Inc, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="of what was signed here, as far as this neighbour keeps it"),
+)
+
 log_conflicts = Table(
     "log_conflicts",
     metadata,

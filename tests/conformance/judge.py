@@ -8,6 +8,8 @@ from tests.conformance.wire.joining import TOKEN, open_join
 from tests.conformance.wire.roster import Member, Roster, opened_by
 from tests.conformance.wire.strict import Json, Wrong
 
+ABOUT_LOGS = ("checkpoint", "cosignature", "settled", "heard", "signed", "kept")
+
 
 def judge(vector: Json) -> Json:
     return globals()[f"_{vector['checks']}"](vector["given"])
@@ -85,7 +87,7 @@ def _document(given: Json) -> Json:
             said = _bad(error)
         items.append({"id": statement.identity(line), **said})
     counts = {f"{name}s": len(found.of(name)) for name in ("chunk", "verdict", "pull")}
-    about_logs = sum(len(found.of(name)) for name in ("checkpoint", "cosignature", "settled", "heard"))
+    about_logs = sum(len(found.of(name)) for name in ABOUT_LOGS)
     return {"items": items, **counts, **({"log": about_logs} if about_logs else {})}
 
 

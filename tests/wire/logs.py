@@ -123,6 +123,12 @@ def lines() -> dict[str, Any]:
     }
 
 
+def kept_lines() -> dict[str, Any]:
+    """What the city signed of the county's log, as it goes to a keeper and comes back."""
+    state = {"note": f"{body()}\n{own(body())}", "line": cosigned(body())}
+    return {"signed": state, "kept": state}
+
+
 def _document(found: dict[str, Any]) -> bytes:
     return c.document(c.document_header(COUNTY, CITY), [c.text(name, value) for name, value in found.items()])
 
@@ -149,6 +155,10 @@ def good_logs() -> Iterator[tuple[str, Vector]]:
     yield (
         "document-log-lines",
         document("loose lines about logs", "15.4", _document(lines()), items=[], **nothing, log=4),
+    )
+    yield (
+        "document-kept-states",
+        document("what neighbours keep for a witness", "15.4", _document(kept_lines()), items=[], **nothing, log=2),
     )
     null = lines() | {"cosignature": {**lines()["cosignature"], "size": 0, "line": None}}
     yield (
@@ -264,3 +274,19 @@ def _lines() -> Iterator[tuple[str, Vector]]:
         data = _document({**found, kind: change(found[kind])})
         vector = document(sentence, "15.4", data, document="malformed")
         yield f"document-{name}", {**vector, "good": "document-log-lines"}
+    yield from _bad_kept_lines()
+
+
+def _bad_kept_lines() -> Iterator[tuple[str, Vector]]:
+    found = kept_lines()
+    rows: list[tuple[str, str, str, Callable[[Json], Json]]] = [
+        ("signed-note-long", "a note of 4097 characters", "signed", lambda said: {**said, "note": "x" * 4097}),
+        ("signed-line-null", "no line", "signed", lambda said: {**said, "line": None}),
+        ("kept-line-long", "a line of 513 characters", "kept", lambda said: {**said, "line": "x" * 513}),
+        ("kept-note-empty", "an empty note", "kept", lambda said: {**said, "note": ""}),
+        ("kept-unknown-field", "an unknown field", "kept", lambda said: {**said, "more": 1}),
+    ]
+    for name, sentence, kind, change in rows:
+        data = _document({**found, kind: change(found[kind])})
+        vector = document(sentence, "15.4", data, document="malformed")
+        yield f"document-{name}", {**vector, "good": "document-kept-states"}

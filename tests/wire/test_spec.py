@@ -48,6 +48,7 @@ LIMITS = [
     "node.service.receive",
     "node.service.exchange",
     "node.service.life",
+    "node.service.memory",
     "node.service.parts",
     "node.service.bundle",
     "sync.note",

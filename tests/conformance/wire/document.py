@@ -34,6 +34,8 @@ LOOSE = {
     "cosignature": record(log=LOG_NAME, size=s.count, root=s.digest, line=maybe(s.string(1, 512))),
     "settled": record(inc=s.inc, upto=s.count, ids=array(s.digest, 1, 500)),
     "heard": record(inc=s.inc, upto=s.count),
+    "signed": record(note=s.string(1, 4096), line=s.string(1, 512)),
+    "kept": record(note=s.string(1, 4096), line=s.string(1, 512)),
     "heal": record(nonce=s.nonce, number=s.count, ready=s.boolean),
     "knows": record(nonce=s.nonce, number=s.count),
     "have": record(prefix=PREFIX, count=s.count, digest=s.digest),
