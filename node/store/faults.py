@@ -18,6 +18,8 @@ class Fault(Enum):
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NOT_NOW = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What SQLite says of its own files by the codes below: reading or writing failed, read-only, no handle, no memory."""
 _SQLITE_BUSY = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -39,7 +41,7 @@ def fault(error: BaseException) -> Fault | None:
     if isinstance(error, TimeoutError):
         return Fault.BUSY
     if isinstance(error, OSError):
-        return Fault.FULL if error.errno in _NO_ROOM else None
+        return _system(error.errno)
     if not isinstance(error, DBAPIError):
         return None
     if isinstance(error.orig, sqlite3.Error):
@@ -50,6 +52,12 @@ def fault(error: BaseException) -> Fault | None:
     if state[:2] in _POSTGRES_BUSY or (not state and isinstance(error, OperationalError | InterfaceError)):
         return Fault.BUSY
     return None
+
+
+def _system(number: int | None) -> Fault | None:
+    if number in _NO_ROOM:
+        return Fault.FULL
+    return Fault.BUSY if number in _NOT_NOW else None
 
 
 def _sqlite(error: sqlite3.Error) -> Fault | None:

@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.fault.acts import RECORD
 
-_LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)")
+_LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+|\?)")
+_BEGUN = re.compile(r"^(\d*) *(.*?) <unfinished \.\.\.>$")
+_RESUMED = re.compile(r"^(\d*) *<\.\.\. \w+ resumed>(.*)$")
 _FD = re.compile(r"(\d+)<([^>]*)>")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _SYNCS = ("fsync", "fdatasync")
@@ -43,14 +45,14 @@ class _Reader:
         self._positions: dict[str, int] = {}
 
     def events(self, lines: list[str]) -> Iterator[Event]:
-        for line in lines:
+        for line in _whole(lines):
             found = _LINE.match(line)
             if found is None:
                 if "+++" not in line and "---" not in line:
                     raise Unreadable(line[:200])
                 continue
             call, arguments, result = found.groups()
-            if int(result) >= 0:
+            if result.isdecimal():  # neither an error nor cut off by the end of the process
                 yield from self._event(call, arguments, line)
 
     def _event(self, call: str, arguments: str, line: str) -> Iterator[Event]:
@@ -103,6 +105,22 @@ class _Reader:
     def _name(self, path: str) -> str:
         """Below the data folder; the folder itself is the empty name."""
         return path.removeprefix(self._folder).lstrip("/") if path.startswith(self._folder) else Path(path).name
+
+
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """Each call on one line, where it ended. One that a thread was in when its process ended has no other half, and
+    nobody heard of it; of some the tracer does not even learn the name (`???`)."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        if (half := _BEGUN.match(line)) is not None:
+            begun[half.group(1)] = half.group(2)
+        elif (half := _RESUMED.match(line)) is not None:
+            pid, rest = half.groups()
+            if pid not in begun:
+                raise Unreadable(line[:200])
+            yield f"{pid} {begun.pop(pid)}{rest}".lstrip()
+        else:
+            yield line
 
 
 def _bytes(hexadecimal: str) -> bytes:

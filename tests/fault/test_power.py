@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault import power
+from tests.fault import power, recording
 from tests.fault.campaign import play
 from tests.fault.disk import FATES, Disk
 from tests.fault.recording import Event
@@ -55,6 +55,25 @@ def test_a_disk_keeps_what_was_synced_and_loses_the_rest():
     assert names_after([Event("write", "old", 1, b"n"), Event("cut", "old", 1), Event("sync", "old")], "lost") == {
         "old": b"o"
     }
+
+
+def test_calls_of_threads_that_overlap_or_die_are_read_where_they_end(tmp_path: Path):
+    log, file = tmp_path / "strace.log", "3<{}>".format("".join(f"\\x{byte:02x}" for byte in b"/data/node.db"))
+    lines = [
+        f'7  pwrite64({file}, "\\x61", 1, 4 <unfinished ...>',
+        f"8  fdatasync({file}) = 0",
+        "7  <... pwrite64 resumed>) = 1",
+        f"8  fsync({file}) = -1 EIO (Input/output error)",
+        f'7  pwrite64({file}, "\\x62", 1, 5 <unfinished ...>',
+        "8  ???( <unfinished ...>",
+        f"9  fsync({file}) = ?",
+        "9  +++ exited with 0 +++",
+    ]
+    log.write_text("\n".join(lines))
+    assert recording.read(log, Path("/data")) == [Event("sync", "node.db"), Event("write", "node.db", 4, b"a")]
+    log.write_text("7  <... pwrite64 resumed>) = 1\n")
+    with pytest.raises(recording.Unreadable):
+        recording.read(log, Path("/data"))
 
 
 def test_a_torn_write_is_torn_where_sectors_end():

@@ -128,6 +128,8 @@ def test_title_is_chinese_first_and_english_second(kind: problems.Kind):
         (HTTPException(413), 413, "too-large"),
         (HTTPException(400, SECRET), 400, "malformed"),
         (OSError(errno.ENOSPC, SECRET), 507, "storage-full"),
+        (OSError(errno.EIO, SECRET), 503, "unavailable"),
+        (OSError(errno.EROFS, SECRET), 503, "unavailable"),
         (OSError(errno.EACCES, SECRET), 500, "internal"),
         (PoolTimeout(SECRET), 503, "unavailable"),
         (RuntimeError(SECRET), 500, "internal"),
