@@ -126,7 +126,7 @@ def check_offer(chain: Chain, offered: entries.Offered, roster: Roster) -> None:
         raise Held("not-the-parent", offered.to)
     if offered.mode in ("delegate", "rehome") and not roster.is_below(offered.to, chain.custodian):
         raise Held("not-a-descendant", offered.to)
-    if member.inc != offered.to_inc:
+    if offered.to_inc not in member.incs:  # one that has ended meanwhile is claimed, not held (SPEC 14.5)
         raise Held("wrong-incarnation", offered.to)
 
 

@@ -43,6 +43,11 @@ class Asked:
         """Without the beginning of a comparison, which has just come to its end."""
         return Asked(tuple(have for have in self.haves if have.prefix), self.lists)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it begins a comparison, or tells that one has ended."""
+        return any(have.prefix == "" for have in self.haves)
+
     def __bool__(self) -> bool:
         return bool(self.haves or self.lists)
 

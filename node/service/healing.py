@@ -126,8 +126,9 @@ def knows(roster: Roster, asker: NodeCode, heal: Heal) -> Knows:
     return Knows(nonce=heal.nonce, number=member.inc.number if member else 0)
 
 
-def note(batch: Batch, link: Link, document: Document) -> bool:
-    """Take what a document says in this matter; whether the neighbour's set was found equal and needs no answer."""
+def note(batch: Batch, link: Link, document: Document) -> tuple[bool, bool]:
+    """Take what a document says in this matter: whether the neighbour's set is equal, and whether that needs no answer
+    because it was this node that had asked."""
     batch.flush()
     equal = bool(document.haves) and compare.is_equal(batch.ctx, batch.conn, link.peer, document.haves)
     healing = batch.inc.number == 0 and batch.roster.get(batch.me) is not None
@@ -139,7 +140,7 @@ def note(batch: Batch, link: Link, document: Document) -> bool:
         rise(batch)
     if document.heal is not None and document.heal.ready and link.relation == "child" and batch.live:
         _grant(batch, link, document.heal)
-    return equal and was_comparing
+    return equal, equal and was_comparing
 
 
 def waive(batch: Batch, peer: NodeCode, reason: str) -> None:

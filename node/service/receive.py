@@ -18,6 +18,7 @@ from node.service import roster as rosters
 from node.service.commit import Batch, write
 from node.service.compare import NOTHING as NOTHING_ASKED
 from node.service.compare import UNVERIFIED, Asked
+from node.service.roster import BRANCHING
 from node.store import links as link_rows
 from node.store.codec import inc_text
 from node.store.engine import reading
@@ -62,7 +63,8 @@ class Received:
     """What a document did here: `challenged` means nothing was applied and the caller must answer `challenge`.
 
     `ack` is how far we have the peer's stream, `acked` how far it has ours, both after this document, `said` how far
-    this document says it has; `backlog` is what it still lacks. `asked` is what it wants compared (SPEC 14.3).
+    this document says it has; `backlog` is what it still lacks. `asked` is what it wants compared (SPEC 14.3), `equal`
+    whether it said that it has what is here.
     """
 
     document: Document
@@ -78,6 +80,7 @@ class Received:
     pulls: Sequence[Pull] = ()
     cosigned: Sequence[BaseModel] = ()
     asked: Asked = NOTHING_ASKED
+    equal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +241,8 @@ def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
         elif why is not None:
             _stop(batch, link, why)
         found.asked = compare.asked(document)
-        if healing.note(batch, link, document):
+        found.equal, done = healing.note(batch, link, document)
+        if done:
             found.asked = found.asked.but_whole()
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
     found.said = ack.seq if ack.inc == batch.inc else 0
@@ -521,7 +525,8 @@ def _reopen(raw: bytes, identity: Digest, roster: Roster) -> tuple[Item, Stateme
 def _retry_after(batch: Batch, applied: Statement) -> int:
     """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
     if applied.typ == ENTRY:
-        return _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
+        waited = _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
+        return waited + _retry_beside(batch, applied)
     if applied.typ in (REMARK, SUMMARY):
         return 0
     registry_gap = and_(parked.c.code == "gap", parked.c.topic.is_(None))
@@ -558,7 +563,19 @@ def _retry_one(batch: Batch, row: Any) -> int:
         _settle(batch, row.id, "held", error.code)
         return 0
     _settle(batch, row.id, "done", row.code)
-    return 1
+    return 1 + (_retry_beside(batch, result) if result.typ == ENTRY else 0)
+
+
+def _retry_beside(batch: Batch, applied: Statement) -> int:
+    """An entry that stands on this one was held while nobody here knew the branch it belongs to (SPEC 14.6)."""
+    topic = applied.payload.topic or applied.id
+    held = (parked.c.topic == topic, parked.c.state == "held", parked.c.code.in_(BRANCHING))
+    total = 0
+    for row in batch.conn.execute(select(parked).where(*held).order_by(parked.c.id)).all():
+        _, result = _reopen(row.raw, row.statement, batch.roster)
+        if isinstance(result, Statement) and result.typ == ENTRY and result.payload.prev == applied.id:
+            total += _retry_one(batch, row)
+    return total
 
 
 def _settle(batch: Batch, id: int, state: str, code: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from node.context import Context
 from node.store.tables import equivocations, node, parked, registry, statements
@@ -16,10 +16,17 @@ from sync.strict import strict_json
 
 ROSTER = "roster"
 
+BRANCHING = ("fork", "wrong-prev")
+"""Why an entry is held whose `prev` is not here: the branch it stands on may still come (SPEC 14.6)."""
+_MAY_GO_ON = (
+    parked.c.state.in_(("ahead", "deferred")),
+    and_(parked.c.state == "held", parked.c.code.in_(BRANCHING)),
+)
+
 _FLAGS = select(
     select(func.count()).select_from(registry).scalar_subquery(),
     select(func.count()).select_from(equivocations).scalar_subquery(),
-    select(func.count()).select_from(parked).where(parked.c.state.in_(("ahead", "deferred"))).scalar_subquery(),
+    select(func.count()).select_from(parked).where(or_(*_MAY_GO_ON)).scalar_subquery(),
     select(node.c.inc_number).scalar_subquery(),
     select(node.c.inc_nonce).scalar_subquery(),
 )
@@ -27,8 +34,8 @@ _FLAGS = select(
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What every transaction must know before it starts, read in one query: counts (`deferred` with what came ahead),
-    and the incarnation this node lives in, number 0 for none."""
+    """What every transaction must know before it starts, read in one query: counts (`deferred` with what came ahead
+    and what stands on a branch that is not here), and the incarnation this node lives in, number 0 for none."""
 
     registry: int
     equivocations: int

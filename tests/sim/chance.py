@@ -47,14 +47,16 @@ class SimClock(Clock):
         return self._random.uniform(0, upper_s)
 
 
-def private_key(seed: int, code: NodeCode) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(random.Random(f"{seed} key {code}").randbytes(32))
+def private_key(seed: int, code: NodeCode, machine: int = 0) -> Ed25519PrivateKey:
+    """Of the node's first machine, or of a later one that took its place."""
+    name = f"{seed} key {code} {machine}" if machine else f"{seed} key {code}"
+    return Ed25519PrivateKey.from_private_bytes(random.Random(name).randbytes(32))
 
 
-def write_keys(data: Path, seed: int, code: NodeCode) -> None:
+def write_keys(data: Path, seed: int, code: NodeCode, machine: int = 0) -> None:
     """The key files that `init` would otherwise make; it keeps those it finds."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    pem = private_key(seed, code).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = private_key(seed, code, machine).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (data / SIGNING_KEY).write_bytes(pem)
     box = random.Random(f"{seed} box {code}").randbytes(32)
     (data / BOX_KEY).write_text(f"{_age_identity(box)}\n")

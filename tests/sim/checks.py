@@ -3,17 +3,15 @@
 Reads the databases beside the nodes and keeps its own account of every topic and link; nothing here asks a service.
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from node.store.codec import load_chain
-from schemas.ids import Digest, NodeCode, TopicId
+from node.store.codec import inc_of, load_chain
+from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode, TopicId
 from sync.custody import Chain, writer
-from sync.keys import unb64
 from tests.sim.ledger import Violation
 from tests.sim.machine import Machine
-from tests.sim.oracle import Oracle
+from tests.sim.oracle import Course, Oracle, Payload
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Seen:
-    """A topic as one node has it."""
+    """A topic as one node has it; `row` is what it was read from."""
 
     id: TopicId
     chain: Chain
@@ -30,16 +28,20 @@ class Seen:
     mine: bool
     declined: bool
     """Whether this node has declined the open offer."""
+    row: tuple[Any, ...]
+    orphans: tuple[tuple[Digest, str | None], ...] = ()
+    """Entries beside the chain, and what became of each."""
 
 
 @dataclass(slots=True)
 class Account:
-    """What is known of one node's database so far."""
+    """What is known of one node's database so far; begun anew when another database was put in its place."""
 
     commits: int = -1
-    entries: int = 0
-    remarks: int = 0
-    heads: dict[TopicId, tuple[int, Digest]] = field(default_factory=dict)
+    generation: int = 0
+    inc: Incarnation = NO_INCARNATION
+    stream_inc: Incarnation = NO_INCARNATION
+    healing: bool = False
     topics: dict[TopicId, Seen] = field(default_factory=dict)
     links: dict[NodeCode, "LinkRow"] = field(default_factory=dict)
 
@@ -51,13 +53,19 @@ class LinkRow:
     received: int
     received_hash: Digest
     stopped: str | None
+    received_inc: Incarnation
+    stream_inc: Incarnation
+    comparing: bool
 
 
-_ENTRIES = """SELECT e.rowid, e.id, e.topic, e.seq, e.term, e.kind, e.author, s.raw
-FROM entries e JOIN statements s ON s.id = e.id WHERE e.rowid > ? ORDER BY e.rowid"""
-_REMARKS = "SELECT rowid, topic FROM remarks WHERE rowid > ? ORDER BY rowid"
-_TOPIC = "SELECT id, custody, step, status, mine, seq, head FROM topics WHERE id = ?"
-_LINKS = "SELECT peer, sent_seq, acked_seq, received_seq, received_hash, stopped FROM links ORDER BY peer"
+_TOPICS = "SELECT id, custody, step, status, mine, seq, head FROM topics"
+_ORPHANS = "SELECT topic, id, disposed FROM orphans ORDER BY topic, id"
+_ENTRIES = "SELECT id FROM entries WHERE topic = ? ORDER BY seq"
+_NODE = "SELECT inc_number, inc_nonce, stream_inc, healing_since FROM node"
+_LINKS = (
+    "SELECT peer, sent_seq, acked_seq, received_seq, received_hash, stopped, received_inc, comparing"
+    " FROM links ORDER BY peer"
+)
 _DECLINED = "SELECT 1 FROM remarks WHERE entry = ? AND kind = 'declined' AND author = ?"
 
 
@@ -71,9 +79,13 @@ class Checker:
         self._parts: dict[tuple[Digest, int], TopicId] = {}
         self._entry_at: dict[tuple[TopicId, str, int], Digest] = {}
         self._opener: dict[tuple[TopicId, str], tuple[NodeCode, tuple[Any, ...]]] = {}
-        self._decider: dict[TopicId, set[NodeCode]] = {}
-        self.payloads: dict[Digest, dict[str, Any]] = {}
+        self._decider: dict[TopicId, dict[NodeCode, tuple[Any, ...]]] = {}
+        self.payloads = world.ledger.payloads
+        self.entries: dict[TopicId, list[Digest]] = {}
+        """Every entry ever written, in the order of writing."""
         self.oracle = Oracle(world.options)
+        self.forked: dict[Digest, TopicId] = {}
+        """Entries at a position already taken, by a node that ran twice in one incarnation, and what stands on them."""
 
     # ---- what operators look at ---------------------------------------------------------------------------------
 
@@ -89,7 +101,7 @@ class Checker:
         return [child for (entry, _), child in self._parts.items() if self.payloads[entry]["topic"] == topic]
 
     def deciders(self, topic: TopicId) -> set[NodeCode]:
-        return self._decider.get(topic, set())
+        return set(self._decider.get(topic, ()))
 
     def participants(self, topic: TopicId) -> list[NodeCode]:
         """The nodes that take part in a topic and know it, parents before children."""
@@ -117,11 +129,19 @@ class Checker:
     def account(self, code: NodeCode) -> Account:
         return self._accounts.setdefault(code, Account())
 
+    def course(self, seen: Seen) -> Course:
+        """The course of a topic as a node has it."""
+        return self.oracle.courses[seen.chain.head]
+
     # ---- after a step -------------------------------------------------------------------------------------------
 
     def after_step(self) -> None:
-        changed = [m for m in self._world.machines.values() if m.commits != self.account(m.code).commits]
+        fresh, self._world.ledger.fresh = self._world.ledger.fresh, []
+        for id in fresh:
+            self._written(id, self.payloads[id])
+        changed = [m for m in self._world.machines.values() if self._is_new(m)]
         for machine in changed:
+            self._read_node(machine)
             self._read_topics(machine)
         for machine in changed:
             self._read_links(machine)
@@ -131,24 +151,44 @@ class Checker:
                 self._check_link(machine.code, peer)
                 self._check_link(peer, machine.code)
 
-    def _read_topics(self, machine: Machine) -> None:
+    def _is_new(self, machine: Machine) -> bool:
         account = self.account(machine.code)
-        touched: dict[TopicId, None] = {}
-        for rowid, id, topic, seq, term, kind, author, raw in machine.rows(_ENTRIES, account.entries):
-            account.entries = rowid
-            self._check_entry(machine.code, account, id, (topic, term, seq), author, raw)
-            if kind == "opened":
-                self._born(topic)
-            touched[topic] = None
-        for rowid, topic in machine.rows(_REMARKS, account.remarks):
-            account.remarks = rowid
-            touched[topic] = None
-        for topic in touched:
-            self._read_topic(machine, account, topic)
+        if account.generation != machine.generation:
+            self._accounts[machine.code] = Account(generation=machine.generation)
+            for deciders in self._decider.values():
+                deciders.pop(machine.code, None)
+            return True
+        return account.commits != machine.commits
+
+    # ---- what was written ---------------------------------------------------------------------------------------
+
+    def _written(self, id: Digest, said: Payload) -> None:
+        if "term" in said:
+            self._entry(id, said)
+        elif said["kind"] in ("anchored", "enrolled"):
+            self.oracle.granted(said["body"]["node"]["code"], said["body"]["inc"])
+        elif said["kind"] == "granted":
+            self.oracle.granted(said["body"]["node"], said["body"]["inc"])
+
+    def _entry(self, id: Digest, said: Payload) -> None:
+        topic, term = said["topic"] or id, repr(said["term"])
+        who = (said["author"], tuple(said["inc"]))
+        if self._entry_at.get((topic, term, said["seq"]), id) != id or self.forked.get(said["prev"] or ""):
+            self.forked[id] = topic
+        if who not in self._world.ledger.excused:
+            if self._entry_at.setdefault((topic, term, said["seq"]), id) != id:
+                raise Violation(f"I3: two entries at {term} {said['seq']} of topic {self._number[topic]}")
+            if self._opener.setdefault((topic, term), who) != who:
+                raise Violation(f"I2: {who} writes in the term {term} of {self._opener[topic, term]}")
+        self._entry_at.setdefault((topic, term, said["seq"]), id)
+        if said["kind"] == "opened":
+            self._born(topic)
+        self.oracle.judge(id, said)
+        self.entries.setdefault(topic, []).append(id)
+        if said["kind"] == "closed":
+            self._check_disposed(said["author"], topic)
 
     def _born(self, topic: TopicId) -> None:
-        if topic in self._number:
-            return
         self._number[topic] = len(self.order)
         self.order.append(topic)
         above = self.payloads[topic]["body"]["parent"]
@@ -158,75 +198,130 @@ class Checker:
             if above["entry"] not in self.payloads:
                 raise Violation("I16: a topic is part of a split nobody wrote")
 
-    def _check_entry(
-        self, code: NodeCode, account: Account, id: Digest, at: tuple[TopicId, str, int], author: NodeCode, raw: bytes
-    ) -> None:
-        new = id not in self.payloads
-        if new:
-            self.payloads[id] = json.loads(unb64(json.loads(raw)["payload"]))
-        said, (topic, term, seq) = self.payloads[id], at
-        if self._entry_at.setdefault(at, id) != id:
-            raise Violation(f"I3: two entries at {at}")
-        who = (author, tuple(said["inc"]))
-        if self._opener.setdefault((topic, term), who) != who:
-            raise Violation(f"I2: {who} writes in the term {term} of {self._opener[topic, term]}")
-        before = account.heads.get(topic)
-        expected = (0, None) if before is None else (before[0] + 1, before[1])
-        if (seq, said["prev"]) != expected:
-            raise Violation(f"I9: {code} has {seq} after {before}")
-        account.heads[topic] = (seq, id)
-        if new:
-            self.oracle.judge(id, said)
+    def _check_disposed(self, author: NodeCode, topic: TopicId) -> None:
+        """Who closes a topic knows of no orphan of it that nobody has disposed of (R8)."""
+        seen = self.seen(author, topic)
+        if seen is not None and any(disposed is None for _, disposed in seen.orphans):
+            raise Violation(f"R8: {author} closed topic {self._number[topic]} over an orphan")
 
-    def _read_topic(self, machine: Machine, account: Account, topic: TopicId) -> None:
-        id, custody, step, status, mine, seq, head = machine.rows(_TOPIC, topic)[0]
-        chain = load_chain(custody)
-        if (seq, head) != account.heads[topic] or (chain.seq, chain.head) != account.heads[topic]:
-            raise Violation(f"I9: the row of topic {self._number[topic]} at {machine.code} is not its head's")
-        declined = chain.offer is not None and bool(machine.rows(_DECLINED, chain.offer.id, chain.offer.to))
-        account.topics[topic] = Seen(id, chain, step, status, bool(mine), declined)
-        deciders = self._decider.setdefault(topic, set())
-        if decides(machine, account.topics[topic]):
-            deciders.add(machine.code)
-        else:
-            deciders.discard(machine.code)
-        if len(deciders) > 1:
-            raise Violation(f"I11: topic {self._number[topic]} has deciders {sorted(deciders)}")
+    # ---- what a node has ----------------------------------------------------------------------------------------
+
+    def _read_node(self, machine: Machine) -> None:
+        number, nonce, stream_inc, since = machine.rows(_NODE)[0]
+        account = self.account(machine.code)
+        if account.inc.number and account.inc != (number, nonce):
+            self._world.ledger.over.add((machine.code, tuple(account.inc)))
+        account.inc, account.healing = Incarnation(number, nonce), since is not None and number == 0
+        account.stream_inc = inc_of(stream_inc) if stream_inc else NO_INCARNATION
+
+    def _read_topics(self, machine: Machine) -> None:
+        account = self.account(machine.code)
+        beside: dict[TopicId, list[tuple[Digest, str | None]]] = {}
+        for topic, id, disposed in machine.rows(_ORPHANS):
+            beside.setdefault(topic, []).append((id, disposed))
+        for row in machine.rows(_TOPICS):
+            orphans, before = tuple(beside.get(row[0], ())), account.topics.get(row[0])
+            if before is None or before.row != row or before.orphans != orphans:
+                account.topics[row[0]] = self._read_topic(machine, before, row, orphans)
+            seen = account.topics[row[0]]
+            offer = seen.chain.offer
+            if offer is not None and offer.to == machine.code:
+                seen.declined = bool(machine.rows(_DECLINED, offer.id, offer.to))
+            self._note_decider(machine, account, seen)
+
+    def _read_topic(
+        self,
+        machine: Machine,
+        before: Seen | None,
+        row: tuple[Any, ...],
+        orphans: tuple[tuple[Digest, str | None], ...],
+    ) -> Seen:
+        id, custody, step, status, mine, seq, head = row
+        name, chain = f"topic {self._number[id]} at {machine.code}", load_chain(custody)
+        if (chain.seq, chain.head) != (seq, head):
+            raise Violation(f"I9: the row of {name} is not its head's")
+        if before is None or before.chain.head != head or before.orphans != orphans:
+            self._check_branches(machine, before, (id, head), [orphan for orphan, _ in orphans], name)
+        return Seen(id, chain, step, status, bool(mine), False, row, orphans)
+
+    def _check_branches(
+        self, machine: Machine, before: Seen | None, at: tuple[TopicId, Digest], orphans: list[Digest], name: str
+    ) -> None:
+        """The chain is the path to the highest of all entries that are here (I4), never of a lower term than it was."""
+        topic, head = at
+        courses, path, step = self.oracle.courses, list[Digest](), head
+        while step is not None:
+            path.append(step)
+            step = courses[step].last["prev"]
+        if [row[0] for row in machine.rows(_ENTRIES, topic)] != path[::-1]:
+            raise Violation(f"I9: the entries of {name} are not the path to its head")
+        rank = courses[head].rank
+        for orphan in orphans:
+            if courses[orphan].topic != topic or orphan in path:
+                raise Violation(f"I9: an orphan of {name} is none")
+            if courses[orphan].rank > rank:
+                raise Violation(f"I4: {name} ends in {rank} and holds {courses[orphan].rank}")
+        if before is not None and courses[before.chain.head].rank > rank:
+            raise Violation(f"I4: {name} went back from {courses[before.chain.head].rank} to {rank}")
+        here = {*path, *orphans}
+        if before is not None and before.chain.head not in here:
+            raise Violation(f"I7: {name} lost what was its end")
+
+    def _note_decider(self, machine: Machine, account: Account, seen: Seen) -> None:
+        deciders = self._decider.setdefault(seen.id, {})
+        deciders.pop(machine.code, None)
+        if decides(machine.code, account.inc, seen):
+            term = tuple(map(repr, self.course(seen).rank[:4]))
+            if term in deciders.values() and not self._world.ledger.excused:
+                raise Violation(f"I11: topic {self._number[seen.id]} has deciders {sorted({machine.code, *deciders})}")
+            deciders[machine.code] = term
+
+    # ---- links --------------------------------------------------------------------------------------------------
 
     def _read_links(self, machine: Machine) -> None:
         account = self.account(machine.code)
-        for peer, *values in machine.rows(_LINKS):
-            row, before = LinkRow(*values), account.links.get(peer)
+        for peer, sent, acked, received, received_hash, stopped, received_inc, comparing in machine.rows(_LINKS):
+            incs = (inc_of(received_inc), account.stream_inc)
+            row = LinkRow(sent, acked, received, received_hash, stopped, *incs, bool(comparing))
+            before = account.links.get(peer)
             account.links[peer] = row
-            if row.stopped is not None:
-                raise Violation(f"I14: the link {machine.code}-{peer} stopped: {row.stopped}")
-            if before is not None and (
-                row.sent < before.sent or row.acked < before.acked or row.received < before.received
-            ):
-                raise Violation(f"I6: a cursor of {machine.code}-{peer} went back: {before} to {row}")
-            if row.acked > row.sent:
+            if stopped is not None and stopped not in self._world.may_stop:
+                raise Violation(f"I14: the link {machine.code}-{peer} stopped: {stopped}")
+            if acked > sent:
                 raise Violation(f"I6: {peer} acknowledged what {machine.code} never sent")
+            if before is None:
+                continue
+            mine = row.stream_inc == before.stream_inc and (sent < before.sent or acked < before.acked)
+            if mine or (row.received_inc == before.received_inc and received < before.received):
+                raise Violation(f"I6: a cursor of {machine.code}-{peer} went back: {before} to {row}")
 
     def _check_link(self, sender: NodeCode, receiver: NodeCode) -> None:
         """What the receiver has is what the sender sent, and what the sender takes for received is."""
-        mine, its = self.account(sender).links.get(receiver), self.account(receiver).links.get(sender)
-        if mine is None or its is None:
+        here, there = self.account(sender), self.account(receiver)
+        mine, its = here.links.get(receiver), there.links.get(sender)
+        if mine is None or its is None or not here.inc.number or its.received_inc != here.stream_inc:
             return
-        if not mine.acked <= its.received <= mine.sent:
+        machines = self._world.machines
+        if receiver in machines[sender].unmet or mine.stopped or its.stopped:
+            return  # an older copy of the sender, which this neighbour has not met yet
+        refed = machines[receiver].refed
+        if mine.acked <= its.received:
+            refed.discard(sender)
+        if its.received > mine.sent or (mine.acked > its.received and sender not in refed):
             raise Violation(
                 f"I6: {sender} to {receiver}: acked {mine.acked}, received {its.received}, sent {mine.sent}"
             )
         query = "SELECT hash FROM outbox WHERE peer = ? AND seq = ?"
         if its.received > 0:
-            found = self._world.machines[sender].rows(query, receiver, its.received)
+            found = machines[sender].rows(query, receiver, its.received)
             if not found or found[0][0] != its.received_hash:
                 raise Violation(f"I6: {sender} and {receiver} know different streams")
 
 
-def decides(machine: Machine, seen: Seen) -> bool:
+def decides(code: NodeCode, inc: Incarnation, seen: Seen) -> bool:
     """Whether this node, by what it knows, may write the topic's next entry."""
-    if not seen.mine:
+    if not seen.mine or not inc.number or seen.status == "frozen":
         return False
     next_writer = writer(seen.chain)
-    mine = (next_writer.node, next_writer.inc) == (machine.code, machine.inc)
+    mine = (next_writer.node, next_writer.inc) == (code, inc)
     return mine and not (next_writer.offer is not None and seen.declined)

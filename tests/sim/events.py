@@ -14,14 +14,14 @@ from node.service.receive import receive_file
 from schemas.exchange import BYTES_DEFAULT, Budget
 from schemas.ids import NodeCode
 from sync.errors import BadDocument, SyncError
-from tests.sim import joining
+from tests.sim import joining, lives
 from tests.sim.chance import SKEW_MAX_S
 from tests.sim.checks import LinkRow
 from tests.sim.ledger import Violation
 from tests.sim.machine import Machine, NoRoom
 from tests.sim.network import corrupt, replay
 from tests.sim.operators import Done, carry_out, check_repeat
-from tests.sim.options import EVENT_FAULTS
+from tests.sim.options import EVENT_FAULTS, LIVES_FAULTS
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -39,6 +39,9 @@ class Events:
         self._chance = world.chance
         faults = [name for name in EVENT_FAULTS if name in world.options.faults]
         self._names = [*faults, "replay", "publish", "import"]
+        self.lives = lives.Lives(world)
+        mine = [name for name in LIVES_FAULTS if name in world.options.faults]
+        self._names += [*mine, *(["backup"] if mine else []), *(["claim"] if "claim" in mine else [])]
         if world.options.late:
             self._names.append("late-joiner")
         if world.options.old and not world.options.stays_old:
@@ -47,7 +50,7 @@ class Events:
     def happen(self) -> str:
         """One of the enabled faults."""
         name = self._chance.choice(self._names)
-        act = getattr(self, "_" + name.replace("-", "_"))
+        act = getattr(self.lives, name.replace("-", "_"), None) or getattr(self, "_" + name.replace("-", "_"))
         return f"{name} {act()}"
 
     def _count(self, name: str) -> None:
@@ -177,7 +180,9 @@ class Events:
             with self._world.machines[to].at_work() as ctx:
                 found = receive_file(ctx, raw)
         except SyncError as error:
-            raise Violation(f"I14: {to} refused an honest document: {error}") from error
+            if not self._world.tolerates(error, self._world.machines[to], None):
+                raise Violation(f"I14: {to} refused an honest document: {error}") from error
+            return error.code
         except NoRoom:
             return "no room"
         return f"applied {found.applied}"
@@ -222,7 +227,9 @@ class Events:
             with machine.at_work() as ctx:
                 view = import_bundle(ctx, raw)
         except BadDocument as error:
-            raise Violation(f"I14: {machine.code} refused an honest bundle: {error}") from error
+            if not self._world.tolerates(error, machine, None):
+                raise Violation(f"I14: {machine.code} refused an honest bundle: {error}") from error
+            return error.code
         except NoRoom:
             return "no room"
         return f"applied {view.applied} duplicates {view.duplicates} deferred {view.deferred} held {view.held}"
@@ -242,9 +249,9 @@ class Events:
         return f"{first.order.node} {first.order.name}: {'the same' if isinstance(second, Done) else second}"
 
     def _publish(self) -> str:
-        if self._world.published >= 2:
-            return "enough"
         machine = self._machine()
+        if self._world.published >= 2 or not machine.inc.number:
+            return "not now"
         content = POWERS.format(tier=self._chance.choice(("county", "city"))).encode()
         try:
             with machine.at_work("second-process" in self._world.options.faults) as ctx, write(ctx) as batch:
@@ -259,13 +266,15 @@ class Events:
         if len(self._world.checker.order) >= self._world.options.topics_max:
             return "enough"
         machine = self._machine()
+        if not machine.inc.number:
+            return "not now"
         with machine.at_work() as ctx:
             try:
                 view = import_topics(ctx, "importer", BytesIO(SHEET.encode()), "sheet.csv")
             except NoRoom:
                 return f"{machine.code}: no room"
         here = machine.rows("SELECT count(*) FROM audit WHERE action = 'import'")[0][0]
-        if view.errors or (view.created + view.skipped, here) != (SHEET_ROWS, SHEET_ROWS):
+        if view.errors or view.created + view.skipped != SHEET_ROWS or (here != SHEET_ROWS and not machine.restored):
             raise Violation(f"I13: an imported sheet of {SHEET_ROWS} rows gave {view}, {here} topics")
         self._world.tally.verbs["import"] += 1
         return f"{machine.code}: created {view.created} skipped {view.skipped}"
@@ -275,6 +284,8 @@ class Events:
         if not waiting:
             return "nobody"
         code = self._chance.choice(waiting)
+        if not self._world.parent_of(self._world.machines[code]).inc.number:
+            return "not now"
         if self._chance.random() < 0.3:
             kind = self._chance.choice(("crash-at-commit", "crash-after-commit"))
             self._world.arm(self._world.machines[code], kind, 0)

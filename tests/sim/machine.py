@@ -18,9 +18,10 @@ from sqlalchemy.exc import OperationalError
 
 from node.config import Settings
 from node.context import Context, Signal
-from node.service import life
 from node.service.create import Plan, init_node
 from node.service.exchange import Lane
+from node.service.guard import GUARD
+from node.service.guard import read as read_guard
 from node.service.identity import load
 from node.service.receive import retry_parked
 from node.store.engine import connect
@@ -33,6 +34,8 @@ from sync.sealing import _PAYLOADS, ENTRY, REMARK
 from tests.sim.chance import SimClock, private_key, write_keys
 from tests.sim.ledger import Ledger, Recorder
 
+DATABASE = "node.db"
+CLAIM_ASK_S = 600
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 NEW_ENTRY, NEW_REMARK = "surveyed", "thanked"
 """Kinds of a later version, which an older node keeps and passes on unread."""
@@ -62,6 +65,16 @@ class Fuse:
     left: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What a backup holds: the database, which knows the `epochs` its guard may name. With `guard` beside it, it is the
+    copy of a whole machine."""
+
+    database: bytes
+    epochs: tuple[str | None, ...]
+    guard: bytes | None
+
+
 class _Committed(Signal):
     def __init__(self, machine: "Machine") -> None:
         super().__init__()
@@ -75,32 +88,46 @@ class _Committed(Signal):
 class Machine:
     def __init__(self, folder: Path, code: NodeCode, tier: Tier, clock: SimClock, ledger: Ledger, seed: int) -> None:
         self.code, self.tier, self.clock, self.ledger = code, tier, clock, ledger
-        self.settings = Settings(data=folder / code, disk_reserve_bytes=0)
+        self.settings = Settings(data=folder / code, disk_reserve_bytes=0, claim_ask_s=CLAIM_ASK_S)
         self.epoch = 0
         self.commits = 0
+        self.rested = -1
+        """How many there had been when it last did, in the liveness phase, what nodes do by themselves."""
+        self.generation = 0
+        """How often another database was put in its place."""
+        self.restored = False
+        """Whether it ever lost something of what it knew."""
+        self.copies: list[Copy] = []
+        self.unmet: set[NodeCode] = set()
+        """Neighbours that have not been met since an older copy was put in place unnoticed."""
+        self.refed: set[NodeCode] = set()
+        """Neighbours that believe that this node has more than it has since its restore."""
         self.fuse: Fuse | None = None
         self.blown: list[str] = []
         self.knows_new = True
         self.joined = tier is Tier.PROVINCE
         self.lanes: dict[str, Lane] = {}
         self.busy: set[str] = set()
-        self._seed = seed
+        self._seed, self._folder, self._machines = seed, folder, 0
         self._signer = Recorder(private_key(seed, code), ledger, code)
-        self._make(folder)
+        self._make()
         self.ctx = self._load(True)
         self._side: Context | None = None
-        self.looking = sqlite3.connect(self.settings.data / "node.db", isolation_level=None, check_same_thread=False)
+        self.looking = self._look()
 
-    def _make(self, folder: Path) -> None:
-        write_keys(self.settings.data, self._seed, self.code)
-        shutil.copy(_template(folder), self.settings.data / "node.db")
+    def _look(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.settings.data / DATABASE, isolation_level=None, check_same_thread=False)
+
+    def _make(self) -> None:
+        write_keys(self.settings.data, self._seed, self.code, self._machines)
+        shutil.copy(_template(self._folder), self.settings.data / DATABASE)
         root = self.tier is Tier.PROVINCE
         plan = Plan(self.code, f"{self.code}政协", self.tier, f"http://127.0.0.1:1{self.code[:4]}", root)
         made = init_node(self.settings, self.clock, plan)
         made.engine.dispose()
         if made.pool is not None:
             made.pool.shutdown()
-        self.ledger.adopt_stored(self.code, self.settings.data / "node.db")
+        self.ledger.adopt_stored(self.code, self.settings.data / DATABASE)
 
     def _load(self, new_start: bool) -> Context:
         ctx = load(self.settings, self.clock, new_start)
@@ -165,9 +192,81 @@ class Machine:
         self.looking.close()
         self._dispose()
 
+    # ---- what a machine room does -------------------------------------------------------------------------------
+
+    def copy(self, whole: bool) -> Copy:
+        """The database as it is now; `whole`: with the guard, as a virtual machine is copied."""
+        file = self.settings.data / GUARD
+        guard = file.read_bytes() if whole and file.exists() else None
+        return Copy(self.looking.serialize(), self.rows("SELECT confirmed, pending FROM guard")[0], guard)
+
+    def put_back(self, copy: Copy) -> None:
+        """Stop, replace the database (and the guard of a whole copy) by an older one, and start."""
+        self._replace(copy.database, b"")
+        if copy.guard is not None:
+            (self.settings.data / GUARD).write_bytes(copy.guard)
+        self.restored = True
+        self.ctx = self._load(True)
+        with self.at_work() as ctx:
+            retry_parked(ctx)
+
+    def swap(self, other: Copy) -> Copy:
+        """Two copies of this node run side by side, and the other one acts now; gives the one that acted so far."""
+        mine = self.copy(whole=True)
+        self._replace(other.database, b"")
+        (self.settings.data / GUARD).write_bytes(other.guard or b"")
+        self.ctx = self._load(False)
+        return mine
+
+    def fits(self, copy: Copy) -> bool:
+        """Whether the guard of this machine is the one the copy knows, so that nobody could tell it by that."""
+        said = read_guard(self.settings.data)
+        return said is not None and said.epoch in copy.epochs
+
+    def lose_power(self, torn: bytes) -> None:
+        """Only what was written to the disk is left: database and log of the last commit, and perhaps a torn write."""
+        data = self.settings.data
+        database, wal = (data / DATABASE).read_bytes(), data / f"{DATABASE}-wal"
+        log = wal.read_bytes() if wal.exists() else b""
+        self._replace(database, log + torn if log else b"")
+        self.ctx = self._load(True)
+        with self.at_work() as ctx:
+            retry_parked(ctx)
+
+    def _replace(self, database: bytes, wal: bytes) -> None:
+        self.end()
+        self.looking.close()
+        data = self.settings.data
+        for name in (f"{DATABASE}-wal", f"{DATABASE}-shm"):
+            (data / name).unlink(missing_ok=True)
+        (data / DATABASE).write_bytes(database)
+        if wal:
+            (data / f"{DATABASE}-wal").write_bytes(wal)
+        self.looking = self._look()
+        self.generation += 1
+
+    def burn_down(self) -> None:
+        """Nothing is left; another machine with another key takes the place, and is not enrolled yet."""
+        self.end()
+        self.looking.close()
+        shutil.rmtree(self.settings.data)
+        self._machines += 1
+        self._signer = Recorder(private_key(self._seed, self.code, self._machines), self.ledger, self.code)
+        self._make()
+        self.ctx = self._load(True)
+        self.looking = self._look()
+        self.copies, self.generation, self.restored = [], self.generation + 1, True
+        self.unmet = set()
+
     @property
     def inc(self) -> Incarnation:
-        return life.now(self.ctx).inc
+        """The one it lives in; with number 0, the nonce drawn for the next."""
+        number, nonce = self.rows("SELECT inc_number, inc_nonce FROM node")[0]
+        return Incarnation(number, nonce)
+
+    @property
+    def healing(self) -> bool:
+        return bool(self.rows("SELECT 1 FROM node WHERE inc_number = 0 AND healing_since IS NOT NULL"))
 
     def rows(self, query: str, *values: object) -> list[Any]:
         """What stands in the database, read beside the node."""
@@ -193,7 +292,7 @@ class Machine:
 
     def on_committed(self) -> None:
         self.commits += 1
-        self.ledger.commit(self.code)
+        self.ledger.commit(self.code, lambda id: bool(self.rows("SELECT 1 FROM statements WHERE id = ?", id)))
         if self.fuse is not None and self.fuse.kind == "crash-after-commit":
             self._blow("")
 

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
+from sqlalchemy import select
+
 from node.domain.errors import DomainError
+from node.domain.refusals import NotFound
 from node.domain.topic import STEPS
 from node.service import decide, delegate, escalate, finish, giveback, remark, split, work
+from node.service import orphans as disposing
 from node.service.commit import Batch
 from node.service.open import open_topic
 from node.service.perform import Actor, Answer, Command, perform
 from node.service.verb import custody_rules, done, working_on
+from node.store.tables import orphans
 from schemas import api
 from schemas import entry as bodies
 from schemas import remark as beside
@@ -56,6 +61,15 @@ def thank(batch: Batch, topic: TopicId, form: api.NoteForm) -> TopicId:
     return done(batch, topic, "remark")
 
 
+def dispose(batch: Batch, topic: TopicId, form: api.DisposeForm) -> TopicId:
+    """Decide on the first orphan that nobody has disposed of."""
+    held = select(orphans.c.id).where(orphans.c.topic == topic, orphans.c.disposed.is_(None))
+    found = batch.conn.execute(held.order_by(orphans.c.seq, orphans.c.id)).scalar()
+    if found is None:
+        raise NotFound(topic)
+    return disposing.dispose(batch, topic, found, form)
+
+
 ACTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "accept": ("accept", decide.accept),
     "decline": ("decline", decide.decline),
@@ -73,6 +87,7 @@ ACTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "split": ("split", split.split),
     "detach": ("detach", split.detach),
     "remark": ("remark", remark.remark),
+    "dispose": ("dispose", dispose),
     "survey": ("note", survey),
     "thank": ("remark", thank),
 }
@@ -96,6 +111,13 @@ class Order:
         fingerprint = hashlib.sha256(f"{self.name} {self.topic} {self.form!r}".encode()).hexdigest()
         verb = "open" if self.name == "open" else ACTS[self.name][0]
         return Command(CLERK, verb, self.key, fingerprint)
+
+    @property
+    def noted(self) -> str:
+        """What the audit calls it."""
+        if isinstance(self.form, api.DisposeForm):
+            return f"orphan-{self.form.decision}"
+        return self.command.verb
 
     def act(self, batch: Batch) -> TopicId:
         if self.name == "open":
@@ -194,6 +216,8 @@ class Operators:
             return names
         if chain.custodian != me:
             return names
+        if any(disposed is None for _, disposed in seen.orphans):
+            names += ["dispose"] * 3
         if chain.closed:
             return [*names, "reopen"]
         names += ["note", "amend", "result"] + ["step"] * self._world.options.zeal
@@ -204,7 +228,7 @@ class Operators:
         names += ["escalate"] * 3 if self._world.options.parent(me) else []
         names += ["report", "return"] if chain.below else []
         names += ["delegate", "delegate", "split"] if self._world.below(me) else []
-        if chain.origin == me and seen.step == STEPS[-1]:
+        if chain.at_home and seen.step == STEPS[-1]:
             names += ["close"] * 2 * self._world.options.zeal
         return names
 
@@ -250,6 +274,7 @@ class Operators:
             "recall": lambda: api.RecallForm(reason=words),
             "report": lambda: api.ReportForm(text=words),
             "return": lambda: api.ReasonForm(reason=words),
+            "dispose": lambda: api.DisposeForm(decision=chance.choice(("adopt", "set_aside")), reason=words),
             "reopen": lambda: api.ReasonForm(reason=words),
             "result": lambda: api.ResultForm(outcome=chance.choice(get_args(Outcome)), text=words),
             "close": lambda: api.CloseForm(text=why),

@@ -39,9 +39,27 @@ EVENT_FAULTS = (
     "client-repeats",
 )
 """What may happen to a node or a link at a step of its own."""
+LIVES_FAULTS = (
+    "backup",
+    "restore",
+    "restore-several",
+    "lost-guard",
+    "unnoticed-restore",
+    "power-cut",
+    "ended-by-hand",
+    "waive",
+    "new-machine",
+    "clone",
+    "claim",
+)
+"""What may happen to a whole machine, and what people do then; in a part of the seeds."""
+LIVES_SEEN = ("restore-while-healing", "restore-of-the-root", "parallel-claims", "rehome")
+"""Of those, what is worth counting by itself."""
 OTHER_FAULTS = ("second-process", "late-joiner", "older-version", "recall-race")
 """Of the whole run, or of how operators happen to act."""
-FAULTS = (*WIRE_FAULTS, *EVENT_FAULTS, *OTHER_FAULTS)
+FAULTS = (*WIRE_FAULTS, *EVENT_FAULTS, *OTHER_FAULTS, *LIVES_FAULTS, *LIVES_SEEN)
+_CHOSEN = (*WIRE_FAULTS, *EVENT_FAULTS, *OTHER_FAULTS)
+_LIVES_SHARE = 0.6
 _ENABLED_SHARE = 0.75
 STEPS_DEFAULT = 300
 
@@ -97,7 +115,7 @@ def expand(seed: int, steps: int = STEPS_DEFAULT) -> Options:
         counties += COUNTIES[city][: chance.randint(1, 3)]
     if len(counties) < 2:
         counties = list(COUNTIES[cities[0]][:2])
-    faults = tuple(name for name in FAULTS if chance.random() < _ENABLED_SHARE)
+    faults = tuple(name for name in _CHOSEN if chance.random() < _ENABLED_SHARE)
     codes = (PROVINCE, *cities, *counties)
     late = tuple(code for code in counties[1:] if "late-joiner" in faults and chance.random() < 0.6)
     old = tuple(
@@ -105,6 +123,8 @@ def expand(seed: int, steps: int = STEPS_DEFAULT) -> Options:
     )
     skew = chance.choice((0, 3600, SKEW_MAX_S))
     twin = chance.random() < 0.15
+    if not twin and chance.random() < _LIVES_SHARE:
+        faults += ("backup", *(name for name in LIVES_FAULTS[1:] if chance.random() < _ENABLED_SHARE))
     return Options(
         seed=seed,
         steps=steps,
@@ -112,7 +132,7 @@ def expand(seed: int, steps: int = STEPS_DEFAULT) -> Options:
         counties=tuple(counties),
         late=late,
         old=old,
-        stays_old=bool(old) and chance.random() < 0.3,
+        stays_old=bool(old) and chance.random() < 0.3 and "backup" not in faults,
         skews_s=tuple(chance.randint(-skew, skew) for _ in codes),
         faults=faults,
         fault_rate=chance.choice((0.01, 0.04, 0.12)),

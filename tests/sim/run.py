@@ -75,7 +75,7 @@ def _said(world: World) -> tuple[Said, ...]:
     found = []
     for topic in world.checker.order:
         origin = world.checker.payloads[topic]["author"]
-        entries = [item for id, item in world.checker.payloads.items() if topic in (item["topic"], id)]
+        entries = [world.checker.payloads[id] for id in world.checker.entries[topic]]
         chain = [(item["seq"], item["kind"], item["author"]) for item in entries]
         seen = world.checker.seen(origin, topic)
         custody = (seen.chain.stack, seen.status, seen.step) if seen else None

@@ -113,7 +113,7 @@ TIERS: dict[str, Case] = {
     "down past a tier": (b.born(PROVINCE), PROVINCE, "offered", b.offered(COUNTY, "delegate"), None),
     "not sideways": (b.born(), COUNTY, "offered", b.offered(COUNTY2, "delegate"), "not-a-descendant"),
     "not to an unknown node": (b.born(CITY), CITY, "offered", b.offered(c.STRANGER, "delegate"), "unknown-key"),
-    "only to the live incarnation": (
+    "only to an incarnation it was granted": (
         b.born(), COUNTY, "offered", b.offered(CITY, "escalate", to_inc=[1, "0" * 32]), "wrong-incarnation",
     ),
 }  # fmt: skip

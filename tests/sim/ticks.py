@@ -1,0 +1,39 @@
+"""What a node does by itself now and then, as node.jobs has it: each tick is a step of its own."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from node.context import Context
+from node.service import guard, summaries, totals, upkeep
+from node.service.log import make_checkpoint
+from tests.sim.machine import Machine, NoRoom
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+_TICKS: dict[str, tuple[int, Callable[[Context], object]]] = {
+    "expire": (4, upkeep.expire_offers),
+    "live": (8, upkeep.live_on),
+    "checkpoint": (3, make_checkpoint),
+    "summaries": (3, summaries.tick),
+    "totals": (1, totals.tick),
+    "epoch": (1, guard.turn),
+    "prune": (1, upkeep.prune),
+}
+
+
+def tick(world: "World", machine: Machine) -> str:
+    """One of them, at random."""
+    weights = [weight for weight, _ in _TICKS.values()]
+    return run(world, machine, world.chance.choices(list(_TICKS), weights)[0])
+
+
+def run(world: "World", machine: Machine, name: str) -> str:
+    with machine.at_work() as ctx:
+        try:
+            found = _TICKS[name][1](ctx)
+        except NoRoom:
+            return f"{machine.code} {name}: no room"
+    if name == "expire" and found:
+        world.tally.verbs["expire"] += int(str(found))
+    return f"{machine.code} {name}: {found}"
