@@ -23,13 +23,13 @@ from node.store import links as link_rows
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
-from node.store.tables import challenges, entries, orphans, parked, remarks, statements
+from node.store.tables import challenges, entries, orphans, parked, registry, remarks, statements
 from schemas.exchange import Ack, Disposition, Pull, Verdict
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
 from sync.roster import Roster
-from sync.sealing import ENTRY, REMARK, SUMMARY, Statement, open_many, open_statement, parse
+from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement, open_many, open_statement, parse
 from sync.stream import stream_start
 from sync.strict import strict_json
 
@@ -415,9 +415,9 @@ def _prove_equivocation(batch: Batch, statement: Statement, error: SyncError) ->
     """Two statements of one author and incarnation at one position: keep both, freeze the author (R9)."""
     if error.code not in ("fork", "equivocation"):
         return
-    said = statement.payload
-    chain = batch.working(said.topic).chain if said.topic else None
-    if chain is None:
+    said, topic = statement.payload, getattr(statement.payload, "topic", None)
+    chain = batch.working(topic).chain if topic else None
+    if chain is None and statement.typ != REGISTRY:
         return
     batch.flush_rows()
     for row in batch.conn.execute(_rivals(statement)).all():
@@ -432,6 +432,10 @@ def _rivals(statement: Statement) -> Select[Any]:
     """What is stored at the statement's position; that of an acceptance or a decline is also the offer it answers."""
     said = statement.payload
     seq = getattr(said, "seq", -1)
+    if statement.typ == REGISTRY:
+        r = registry.c
+        there = select(r.id).where(r.author == said.author, r.inc == inc_text(said.inc), r.seq == seq)
+        return select(statements.c.id, statements.c.raw, statements.c.typ).where(statements.c.id.in_(there))
     ids = [select(table.c.id).where(table.c.topic == said.topic, table.c.seq == seq) for table in (entries, orphans)]
     if said.kind == "accepted":
         ids.append(select(remarks.c.id).where(remarks.c.entry == said.body.offer, remarks.c.kind == "declined"))

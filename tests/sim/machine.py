@@ -188,6 +188,11 @@ class Machine:
             self._side.engine.dispose()
             self._side = None
 
+    @property
+    def replaced(self) -> int:
+        """How many machines with keys of their own there were before the present one."""
+        return self._machines
+
     def close(self) -> None:
         self.looking.close()
         self._dispose()

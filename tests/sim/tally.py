@@ -9,6 +9,8 @@ class Tally:
     """Counts of one run."""
 
     steps: int = 0
+    lies: int = 0
+    """How often a node was told a number of lies."""
     faults: Counter[str] = field(default_factory=Counter)
     verbs: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -24,6 +26,7 @@ class Total:
 
     seeds: int = 0
     steps: int = 0
+    lies: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     fault_seeds: Counter[str] = field(default_factory=Counter)
     verbs: Counter[str] = field(default_factory=Counter)
@@ -34,6 +37,7 @@ class Total:
     def add(self, tally: Tally) -> None:
         self.seeds += 1
         self.steps += tally.steps
+        self.lies += tally.lies
         self.faults += tally.faults
         self.verbs += tally.verbs
         self.refused += tally.refused

@@ -24,7 +24,9 @@ from node.store.engine import reading
 from schemas import api
 from schemas.exchange import Budget
 from schemas.ids import Tier
+from sync.chain import header
 from sync.delivery import Allowance
+from sync.sealing import REGISTRY, identity, parse, seal
 from tests.nodes import Wire, do, join, make, reload, settle
 from tests.sim.events import POWERS
 from tests.sim.machine import Crash, set_version
@@ -200,3 +202,26 @@ def test_who_answers_no_challenge_hears_nothing_but_a_challenge(tree: Tree) -> N
     received = receive_request(tree.province, exchange.document(tree.city, envelope, exchange.Content(0, room))[0])
     assert received.challenged
     assert exchange.reply_to(tree.province, received).count(b"\n") == 2
+
+
+def test_a_registry_written_twice_is_a_proof_and_stops_nothing(tree: Tree) -> None:
+    """Two entries at one place of a node's registry were an internal error, again with every repetition (R9, R16)."""
+    topic = do(tree.city, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[])).id
+    with write(tree.city) as batch:
+        publish(batch, "powers", POWERS.format(tier="city").encode())
+        published = batch.roster.heads[batch.me, batch.inc].seq
+    tree.settle()
+    signer, now = tree.city.identity.signer, life.now(tree.city).inc
+    said = {**header("620100", now, "2026-03-01T08:00:00Z"), "seq": published, "prev": None, "kind": "published"}
+    other = seal(said | {"body": {"list": "powers", "version": 9}, "parts": []}, REGISTRY, signer)
+    with tree.city.engine.begin() as conn:
+        row = {"id": identity(parse(other).payload), "raw": other, "typ": REGISTRY, "author": "620100"}
+        conn.execute(t.statements.insert().values(row | {"at": tree.city.clock.now(), "source": None}))
+    with write(tree.city) as batch:
+        batch.enqueue("620000", row["id"])
+    do(tree.city, work.note, topic, api.NoteForm(text="照办"))
+    tree.settle()
+    assert _all(tree.province, t.equivocations.c.author) == ["620100"]
+    assert _all(tree.province, t.topics.c.status, t.topics.c.id == topic) == ["frozen"]
+    assert _all(tree.province, t.links.c.acked_seq, t.links.c.peer == "620100")
+    assert not _all(tree.city, t.links.c.failures, t.links.c.failures > 0)

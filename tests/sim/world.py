@@ -16,6 +16,7 @@ from tests.sim import events, joining, looking, ticks
 from tests.sim.chance import SimClock, Time
 from tests.sim.checks import Checker
 from tests.sim.ledger import Ledger, Violation
+from tests.sim.lies.liar import Liar
 from tests.sim.machine import Crash, Fuse, Gone, Machine, NoRoom
 from tests.sim.network import Network, Wire
 from tests.sim.operators import Done, Operators, Order, carry_out
@@ -51,6 +52,7 @@ class World:
             self.machines[code] = Machine(folder, code, options.tier(code), clock, self.ledger, options.seed)
         self.checker = Checker(self)
         self.operators = Operators(self)
+        self.liar = Liar(self)
         self.tokens: dict[NodeCode, str] = {}
         self.published = 0
         self.events = events.Events(self)
@@ -74,6 +76,7 @@ class World:
         """The safety phase: everything may go wrong."""
         for _ in range(self.options.steps):
             self.step()
+            self.liar.perhaps()
 
     def step(self) -> None:
         """One random step, and the checks after it."""
