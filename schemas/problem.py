@@ -43,6 +43,7 @@ Name = Literal[
     "unsupported-media",
     "too-many-requests",
     "unavailable",
+    "no-chinese-font",
     "storage-full",
     "internal",
 ]

@@ -45,6 +45,7 @@ INVALID = Kind(422, "invalid", "填写有误 / A field is not as it must be")
 TOO_MANY = Kind(429, "too-many-requests", "操作过于频繁 / Too many requests")
 INTERNAL = Kind(500, "internal", "系统内部错误 / Internal error")
 UNAVAILABLE = Kind(503, "unavailable", "系统繁忙 / The node is busy")
+NO_FONT = Kind(503, "no-chinese-font", "本机没有中文字体 / No font with Chinese characters here")
 STORAGE_FULL = Kind(507, "storage-full", "磁盘空间不足 / The disk is full")
 
 TABLE: dict[type[Exception], Kind] = {
@@ -81,6 +82,7 @@ TABLE: dict[type[Exception], Kind] = {
     refusals.UnsupportedMedia: UNSUPPORTED_MEDIA,
     refusals.TooManyRequests: TOO_MANY,
     refusals.Unavailable: UNAVAILABLE,
+    refusals.NoChineseFont: NO_FONT,
     refusals.StorageFull: STORAGE_FULL,
     refusals.NoNode: UNAVAILABLE,
     refusals.NodeRunning: UNAVAILABLE,
@@ -154,7 +156,7 @@ def _headers(kind: Kind, error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if kind is TOO_LARGE:
         return {"Connection": "close"}
-    if kind in (TOO_MANY, UNAVAILABLE, STORAGE_FULL):
+    if kind in (TOO_MANY, UNAVAILABLE, NO_FONT, STORAGE_FULL):
         return {"Retry-After": str(getattr(error, "retry_after_s", refusals.Unavailable.retry_after_s))}
     return {}
 

@@ -25,6 +25,7 @@ _SAID: dict[type[Exception], str] = {
     refusals.BadToken: "邀请码无效，请向上级重新索取（liandong invite）/ Ask the parent for a new one",
     refusals.Healing: "节点尚未入网或正在恢复，请先运行 liandong join / Join the tree first",
     refusals.NotFound: "本节点没有该议题或账号，请核对编号 / Check the id or number",
+    refusals.NoChineseFont: "本机没有中文字体，请安装后再试（Debian、Ubuntu：apt install fonts-wqy-microhei）",
     refusals.StorageFull: "磁盘空间不足，请清理后再试",
     TransportError: "联系不上对方节点，请检查地址、网络和对方是否在运行 / Check address, network and whether it runs",
     RowError: "文件内容有误，请按所示行列改正 / Mend the row it names",

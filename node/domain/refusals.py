@@ -5,7 +5,7 @@ Refusal
   NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
   Malformed, BadCursor, Unauthenticated (OtpNeeded), NotAllowed (StepUpNeeded, PasswordExpired, FactorNeeded)
   NotFound, TooLarge, UnsupportedMedia, DutiesOpen, AlreadyTaken
-  TooManyRequests, Unavailable, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
+  TooManyRequests, Unavailable, NoChineseFont, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
   StaleCheckpoint, CheckpointConflict, NotWitnessed
 """
 
@@ -139,6 +139,12 @@ class Unavailable(Refusal):
     """The node is busy; try again."""
 
     retry_after_s = 2
+
+
+class NoChineseFont(Refusal):
+    """No font on this machine has Chinese characters; install one (Debian, Ubuntu: apt install fonts-wqy-microhei)."""
+
+    retry_after_s = 60
 
 
 class StorageFull(Refusal):

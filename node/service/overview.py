@@ -10,6 +10,9 @@ from schemas import aggregate as views
 from schemas.api import LIMIT_MAX
 from schemas.ids import NodeCode
 
+RANKS = ("closing_rate", "solution_rate", "satisfaction_rate", "solved_at_origin_rate", "overdue_rate")
+"""Ratios that branches are ranked by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -53,7 +56,7 @@ def overview(ctx: Context, wanted: views.FigureFilter, period: str | None = None
         return views.FigureQuery.model_validate({**wanted.model_dump(mode="json"), "by": dimension})
 
     return Overview(
-        children=figures(ctx, by("child" if wanted.child is None else "origin")),
+        children=figures(ctx, question_by_child(wanted)),
         areas=figures(ctx, by("area")),
         months=figures(ctx, by("month")),
         outcomes=aggregate(ctx, by("outcome")),
@@ -61,6 +64,19 @@ def overview(ctx: Context, wanted: views.FigureFilter, period: str | None = None
         funnel=funnel(ctx, wanted),
         branches=branches(ctx.identity.code, reports(ctx, period)),
     )
+
+
+def question_by_child(wanted: views.FigureFilter) -> views.FigureQuery:
+    """By branch, or by the nodes of the one branch asked for."""
+    by = "child" if wanted.child is None else "origin"
+    return views.FigureQuery.model_validate({**wanted.model_dump(mode="json"), "by": by})
+
+
+def ranked(rows: list[views.Figures], by: str) -> list[views.Figures]:
+    """Highest first; who has nothing to divide by comes last. Without a ratio the order stays."""
+    if by not in RANKS:
+        return rows
+    return sorted(rows, key=lambda row: (getattr(row.rates, by) is None, -(getattr(row.rates, by) or 0)))
 
 
 def reports(ctx: Context, period: str | None) -> list[views.NodeFigures]:

@@ -54,7 +54,7 @@ PUBLISHED = {
     415: {"unsupported-media"},
     429: {"too-many-requests"},
     500: {"internal"},
-    503: {"unavailable"},
+    503: {"unavailable", "no-chinese-font"},
     507: {"storage-full"},
 }
 SECRET = "张三 13893000000"

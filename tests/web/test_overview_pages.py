@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import openpyxl
 import pytest
 
-from node.web.overview import SHADES, opens, ranked, shades
+from node.service.overview import ranked
+from node.web.overview import SHADES, opens, shades
 from schemas.aggregate import FigureFilter, Figures, Measures, Rates
 from tests.edge.office import Office
 from tests.web.browser import Browser, problems_of_markup
