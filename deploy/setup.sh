@@ -79,6 +79,14 @@ get_strikers() {
     done
 }
 
+# The sheet of a month as PDF needs a font with Chinese characters; everything else works without.
+get_font() {
+    .venv/bin/python -m node.service.press_child --font >/dev/null 2>&1 && return
+    root_with_apt && apt_install fonts-wqy-microhei && return
+    say "no font with Chinese characters here: the sheet of a month cannot be made as PDF" \
+        "(Debian, Ubuntu: apt install fonts-wqy-microhei)."
+}
+
 # The tests of the pages drive the system's own Chromium; a font it can write Chinese in belongs to that.
 get_chromium() {
     .venv/bin/python -m tests.chromium 2>/dev/null && return
@@ -109,6 +117,7 @@ get_checker() {
 stamp=$(cat $lock pyproject.toml deploy/setup.sh | cksum)
 [ "$(cat .venv/.set-up-$mode 2>/dev/null)" != "$stamp" ] || exit 0
 install
+get_font || true
 [ "$mode" != dev ] || get_strikers || say "some tests of faults will be skipped"
 [ "$mode" != dev ] || get_go || true
 [ "$mode" != dev ] || get_checker

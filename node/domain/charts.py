@@ -18,8 +18,8 @@ FONTS = '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC","Noto Sans SC","WenQ
 """As the pages have it; the first one there is."""
 TEXT_PX = 13
 ROW_PX = 26
-WIDTHS: Mapping[Size, int] = {"wide": 720, "narrow": 330}
-BARS_MAX: Mapping[Size, int] = {"wide": 24, "narrow": 12}
+WIDTHS: Mapping[Size, int] = {"wide": 520, "narrow": 330}
+BARS_MAX: Mapping[Size, int] = {"wide": 18, "narrow": 12}
 """Months that fit side by side."""
 PARTS = ("closed", "open", "overdue")
 """What a bar of topics is made of, from its foot."""
@@ -75,7 +75,7 @@ def trend(rows: Sequence[Bar], words: Mapping[str, str], size: Size, theme: Them
         "mark": {"type": "bar"},
         "encoding": {"x": x, "y": y, **_by_part(words, theme)},
     }
-    return _frame(size, theme, 260) | {"layer": [columns, _totals(shown, {"x": x, "y": {**y, "stack": None}}, "top")]}
+    return _frame(size, theme, 300) | {"layer": [columns, _totals(shown, {"x": x, "y": {**y, "stack": None}}, "top")]}
 
 
 def ranking(rows: Sequence[Bar], words: Mapping[str, str], size: Size, theme: Theme) -> Spec:
@@ -85,7 +85,7 @@ def ranking(rows: Sequence[Bar], words: Mapping[str, str], size: Size, theme: Th
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {"labelLimit": 170 if size == "wide" else 96, "ticks": False, "domain": False},
+        "axis": {"labelLimit": 150 if size == "wide" else 96, "ticks": False, "domain": False},
     }
     frame = _frame(size, theme, ROW_PX * max(len(rows), 1) + 40)
     if any(row.rate is not None for row in rows):
@@ -105,7 +105,7 @@ def funnel(rows: Sequence[Bar], total: int, size: Size, theme: Theme) -> Spec:
         {"label": row.label, "n": row.count, "from": -row.count / 2, "to": row.count / 2, "said": _shared(row, total)}
         for row in rows
     ]
-    reach = max([total, 1]) / 2 * (1.5 if size == "wide" else 2.2)
+    reach = max([total, 1]) / 2 * (1.75 if size == "wide" else 2.3)
     y = {"field": "label", "type": "nominal", "sort": None, "title": None, "axis": {"ticks": False, "domain": False}}
     scale = {"domain": [-max(total, 1) / 2, reach], "nice": False}
     x = {"field": "from", "type": "quantitative", "title": None, "axis": None, "scale": scale}
@@ -141,13 +141,13 @@ def tiles(rows: Sequence[Bar], words: Mapping[str, str], size: Size, theme: Them
     return {
         "$schema": VEGA,
         "width": width,
-        "height": 320 if size == "wide" else 440,
+        "height": 400 if size == "wide" else 440,
         "padding": 0,
         "autosize": "none",
         "config": {"text": {"font": FONTS, "fontSize": TEXT_PX, "fill": look.ink}},
         "data": [
             {"name": "tree", "values": [{"id": "all", "parent": None}, *values], "transform": tree},
-            {"name": "tiles", "source": "tree", "transform": [{"type": "filter", "expr": "datum.parent !== null"}]},
+            {"name": "tiles", "source": "tree", "transform": [{"type": "filter", "expr": "datum.parent === 'all'"}]},
         ],
         "scales": [{"name": "heat", "domain": [0, 0.5], "range": [look.calm, look.hot], "clamp": True}],
         "marks": [_tile(words), _caption("datum.label", 1), _caption(_counted(words), 2)],

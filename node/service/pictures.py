@@ -22,7 +22,7 @@ from schemas import aggregate as views
 Name = Literal["areas", "children", "months", "funnel"]
 NAMES: tuple[Name, ...] = get_args(Name)
 Language = Literal["zh", "en"]
-ROWS_MAX = 20
+ROWS_MAX = 16
 """Branches one picture ranks; the table beside it has them all."""
 TOLD = 3
 """Rows that the words for a picture name."""

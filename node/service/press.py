@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ import structlog
 from node.domain.charts import Spec
 from node.domain.refusals import NoChineseFont, Unavailable
 
+COMMAND = (sys.executable, "-m", "node.service.press_child")
 IDLE_S = 180.0
 """How long the process is kept after the last picture."""
 WORK_MAX_S = 60.0
@@ -46,7 +48,10 @@ def mark(spec: Spec) -> str:
 class Press:
     """The process and what it has drawn; safe to use from many threads."""
 
-    def __init__(self, idle_s: float = IDLE_S, work_max_s: float = WORK_MAX_S) -> None:
+    def __init__(
+        self, command: Sequence[str] = COMMAND, idle_s: float = IDLE_S, work_max_s: float = WORK_MAX_S
+    ) -> None:
+        self._command = command
         self._idle_s = idle_s
         self._work_max_s = work_max_s
         self._turn = threading.Lock()
@@ -131,7 +136,7 @@ class Press:
         if self._child is None or self._child.poll() is not None:
             self._end()
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "node.service.press_child"],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

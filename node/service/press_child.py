@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -50,9 +50,9 @@ def typeset(asked: Mapping[str, Any]) -> str:
     """The PDF of a typst template and its data, in base64. Raises NoFont."""
     import typst
 
-    fonts, chinese = _fonts()
+    fonts = _fonts()
     source = Path(__file__).with_name(asked["template"]).read_bytes()
-    given = json.dumps({**asked["data"], "fonts": chinese}, ensure_ascii=False)
+    given = json.dumps({**asked["data"], "fonts": chinese(fonts.families())}, ensure_ascii=False)
     made = typst.Compiler(source, font_paths=fonts).compile(
         format="pdf",
         sys_inputs={"data": given},
@@ -62,17 +62,21 @@ def typeset(asked: Mapping[str, Any]) -> str:
     return base64.b64encode(made).decode()  # type: ignore[arg-type]  # one document is one string of bytes
 
 
+def chinese(families: Iterable[str]) -> list[str]:
+    """Those that hold the characters, best first. Raises NoFont."""
+    there = set(families)
+    found = [name for name in CHINESE if name in there]
+    if not found:
+        raise NoFont
+    return found
+
+
 @cache
-def _fonts() -> tuple[Any, list[str]]:
-    """Those of the machine, and the names of those with Chinese characters. Raises NoFont."""
+def _fonts() -> Any:
+    """Those of the machine, looked for once."""
     import typst
 
-    found = typst.Fonts(include_embedded_fonts=True)
-    there = set(found.families())
-    chinese = [name for name in CHINESE if name in there]
-    if not chinese:
-        raise NoFont
-    return found, chinese
+    return typst.Fonts(include_embedded_fonts=True)
 
 
 WORK = {"draw": draw, "typeset": typeset}
@@ -93,5 +97,13 @@ def main() -> None:
         answers.flush()
 
 
+def font() -> None:
+    """For set-up: names the font that Chinese is printed with, and fails where there is none."""
+    try:
+        print(chinese(_fonts().families())[0])
+    except NoFont:
+        sys.exit("no font with Chinese characters")
+
+
 if __name__ == "__main__":
-    main()
+    font() if sys.argv[1:] == ["--font"] else main()

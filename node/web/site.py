@@ -12,6 +12,7 @@ from node.web import (
     links,
     live,
     overview,
+    overview_why,
     people,
     pick,
     public,
@@ -28,6 +29,7 @@ from node.web.pages import Pages
 ROUTERS: tuple[Pages, ...] = (
     today.router,
     overview.router,
+    overview_why.router,
     intake.router,
     topics.router,
     screening.router,

@@ -39,7 +39,7 @@ def door(office: Office) -> dict[str, str]:
         code = posters.make(batch, PosterForm())
         kept = drafts.keep(batch, MatterForm(text="路灯不亮"), "citizen", [b"jpeg"])
     assert {unit.posts[0].id, sheet.id, kept.id} == {1}
-    DOOR.update(poster=code.code, secret=kept.secret, claim="0" * 32, number="1", n="1")
+    DOOR.update(name="areas", poster=code.code, secret=kept.secret, claim="0" * 32, number="1", n="1")
     return DOOR
 
 
