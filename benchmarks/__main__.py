@@ -24,12 +24,13 @@ MEASURES = {
     "B7": "million",
     "B8": "flood",
     "B9": "pages",
+    "B11": "fresh",
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("measures", nargs="*", metavar="B1…B9", help="which; all by default")
+    parser.add_argument("measures", nargs="*", metavar="B1…B11", help="which; all by default")
     parser.add_argument("--profile", action="store_true", help="show where the time goes in a catch-up instead")
     asked = parser.parse_args()
     if asked.profile:

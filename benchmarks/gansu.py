@@ -65,11 +65,13 @@ def townships(county: str) -> tuple[Division, ...]:
     return tuple(division for division in divisions.builtin().children(county) if division.level is Level.TOWNSHIP)
 
 
-def make(folder: Path, wanted: list[Place], clock: Clock) -> None:
-    """Every node in its folder, joined to its parent over its line, with its stations; the province has a clerk."""
+def make(folder: Path, wanted: list[Place], clock: Clock, database_url: str = "") -> None:
+    """Every node in its folder, joined to its parent over its line, with its stations; the province has a clerk, and
+    keeps its data at `database_url`, where one is given."""
     made: dict[str, Context] = {}
     for place in wanted:
-        settings = Settings(data=folder / place.code, disk_reserve_bytes=0)
+        url = database_url if place.parent is None else ""
+        settings = Settings(data=folder / place.code, disk_reserve_bytes=0, database_url=url)
         plan = Plan(place.code, place.name, place.tier, place.url, root=place.parent is None)
         ctx = init_node(settings, clock, plan)
         if place.parent is not None:
