@@ -17,8 +17,8 @@ setup: ## make .venv with everything needed to work on the project
 runtime:
 	@deploy/setup.sh runtime
 
-demo: runtime ## show the system at work; KEEP=1 leaves it running (DEMO_DIR=demo-data)
-	.venv/bin/liandong demo $(if $(KEEP),--keep $(DEMO_DIR))
+demo: runtime ## show the system at work; KEEP=1 leaves it running, WALK=1 walks it again (DEMO_DIR=demo-data)
+	.venv/bin/liandong demo $(if $(WALK),--walk $(DEMO_DIR),$(if $(KEEP),--keep $(DEMO_DIR)))
 
 test: lint ## everything: lint and all tests, PostgreSQL and real processes included
 	$(PYTEST)

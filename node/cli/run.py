@@ -55,13 +55,28 @@ def demo(
             help="数据留在这个文件夹，节点继续运行 / Leave nodes running, data and demo.json here.",
         ),
     ] = None,
+    walk: Annotated[
+        Path | None,
+        typer.Option(
+            "--walk",
+            file_okay=False,
+            exists=True,
+            help="在保留的演示上再走一遍，边走边看 / Walk the story again at nodes that were kept.",
+        ),
+    ] = None,
+    topics: Annotated[
+        int | None, typer.Option(min=1, max=1500, help="保留的演示先铺多少件议题 / How many topics to keep, about.")
+    ] = None,
 ) -> None:
     """演示：省、市、两县四个节点在本机办一件议题。Province, city and two counties at work on this machine.
 
     \b
     liandong demo                 看完即清除 / leaves nothing behind
-    liandong demo --keep DIR      节点继续运行，见 DIR/demo.json / stays up, see DIR/demo.json
+    liandong demo --keep DIR      节点继续运行，有各角色账号和数百件议题 / stays up, with people and hundreds of topics
+    liandong demo --walk DIR      再走一遍，在浏览器里跟着看 / the story again, to follow in browsers
     """
-    from node.demo import run
+    from node import demo as shown
 
-    raise typer.Exit(run(keep))
+    if walk is not None and (keep is not None or topics is not None):
+        raise typer.BadParameter("--walk 单独使用 / stands alone", param_hint="--walk")
+    raise typer.Exit(shown.walk(walk) if walk is not None else shown.run(keep, topics or shown.TOPICS))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from node.demo.telling import Teller
 if TYPE_CHECKING:
     from node.demo.town import Town
 
-PAGE = 200
 AT_ONCE = 2
 VERIFY_S = 120
 
@@ -34,10 +34,10 @@ END = {
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The walked topics by name, and how many topics each node imported."""
+    """The walked topics by name, and how many topics had begun at each node before the walk."""
 
     topics: dict[str, str]
-    imported: dict[str, int]
+    before: Mapping[str, int]
 
 
 def all_agree(offices: list[Office], expected: Expected, teller: Teller) -> list[str]:
@@ -46,7 +46,7 @@ def all_agree(offices: list[Office], expected: Expected, teller: Teller) -> list
     seen: dict[str, Seen] = {}
 
     def settled() -> bool:
-        seen.update({office.code: _topics(office) for office in offices})
+        seen.update({office.code: {view["id"]: view for view in office.all_topics()} for office in offices})
         return not _disagreements(seen)
 
     Waiting(offices, teller.clock).until("all participants agree", settled)
@@ -72,17 +72,6 @@ def verify_all(town: "Town", teller: Teller) -> list[str]:
             said = f"{report['topics']} 件议题、{report['statements']} 条签名全部核验"
             teller.beat(place.name, said, f"verified: {report['topics']} topics, {report['statements']} statements")
     return wrong
-
-
-def _topics(office: Office) -> Seen:
-    found: Seen = {}
-    query: dict[str, Any] = {"limit": PAGE}
-    while True:
-        page = office.get("/api/v1/topics", **query)
-        found.update({item["id"]: item for item in page["items"]})
-        if not page["next"]:
-            return found
-        query["cursor"] = page["next"]
 
 
 def _disagreements(seen: dict[str, Seen]) -> list[str]:
@@ -119,7 +108,7 @@ def _wrong_counts(seen: dict[str, Seen], expected: Expected) -> list[str]:
     wrong = []
     for code, topics in seen.items():
         count = sum(topic["origin"] == code for topic in topics.values())
-        wanted = walked[code] + expected.imported.get(code, 0)
+        wanted = walked[code] + expected.before.get(code, 0)
         if count != wanted:
             wrong.append(f"{code}: {count} topics of its own, expected {wanted}")
     return wrong

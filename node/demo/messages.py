@@ -1,17 +1,25 @@
-"""The messages that the two counties import: real ones where a folder shared/data stands beside the checkout, or
-LIANDONG_SHARED_DATA names it; the bundled samples otherwise."""
+"""The messages that the offices import: real ones where a folder shared/data stands beside the checkout, or
+LIANDONG_SHARED_DATA names it; the bundled samples, or as many as are wanted made up, otherwise."""
 
 import csv
 import io
 import os
+from collections.abc import Iterator
+from datetime import datetime
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 
 import node
+from node.demo.generated import HEAD, made_up
+from node.domain.divisions import DivisionTree
 
 REAL = "messages-replied.csv"
 ROWS_EACH = 24
+_HEAD_OF = {"留言编号": "编号", "留言主题": "主题", "留言详情": "内容", "留言时间": "时间", "留言用户": "姓名"}
+"""What the columns of the real messages are called below `HEAD`; the others keep their names."""
+
+Row = dict[str, str]
 
 
 def messages() -> tuple[str, list[bytes]]:
@@ -27,6 +35,36 @@ def messages() -> tuple[str, list[bytes]]:
 
 def rows_of(content: bytes) -> int:
     return sum(1 for _ in csv.reader(io.StringIO(content.decode(), newline=""))) - 1
+
+
+class Supply:
+    """As many messages as the offices of a demonstration want, no message twice."""
+
+    def __init__(self, tree: DivisionTree, now: datetime) -> None:
+        self._tree = tree
+        self._now = now
+        real = _real()
+        self.kind = "真实留言" if real else "样例留言"
+        self._rows: Iterator[Row] | None = _renamed(real) if real else None
+
+    def rows(self, code: str, count: int) -> list[Row]:
+        """For the office of a division; each with a number of its own and a place in that division."""
+        made = [dict(zip(HEAD, cells, strict=True)) for cells in made_up(self._tree, code, count, self._now)]
+        if self._rows is None:
+            return made
+        real = list(islice(self._rows, count))
+        return [{**row, "地区": other["地区"], "来源": other["来源"]} for row, other in zip(real, made, strict=False)]
+
+
+def sheet(rows: list[Row]) -> bytes:
+    """The rows as the CSV file that somebody imports."""
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    return _csv([head, *([row.get(name, "") for name in head] for row in rows)])
+
+
+def _renamed(file: Path) -> Iterator[Row]:
+    for row in csv.DictReader(io.StringIO(file.read_text("utf-8-sig"), newline="")):
+        yield {_HEAD_OF.get(name, name): cell for name, cell in row.items()}
 
 
 def _real() -> Path | None:

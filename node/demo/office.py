@@ -17,6 +17,7 @@ PATIENCE_S = 120
 POLL_S = 0.05
 RETRY_S = 0.2
 TIMEOUT_S = 60
+PAGE = 200
 NUDGE_AFTER_S = 3
 AGAIN = frozenset({429, 502, 503, 504})
 
@@ -57,6 +58,21 @@ class Office:
 
     def get(self, path: str, **query: Any) -> Answer:
         return self._call("GET", path + ("?" + urlencode(query) if query else ""), None, {})
+
+    def all_topics(self) -> list[Answer]:
+        """Every topic that the node knows."""
+        found: list[Answer] = []
+        query: dict[str, Any] = {"limit": PAGE}
+        while True:
+            page = self.get("/api/v1/topics", **query)
+            found += page["items"]
+            if not page["next"]:
+                return found
+            query["cursor"] = page["next"]
+
+    def own_topics(self) -> int:
+        """How many topics began at this node."""
+        return sum(view["origin"] == self.code for view in self.all_topics())
 
     def post(self, path: str, body: Answer) -> Answer:
         """One command, done once however often it has to be asked. Raises Refused, GaveUp."""

@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from node.clock import instant
-from node.demo.messages import messages, rows_of
 from node.demo.office import Answer, Office, Refused, Waiting
 from node.demo.telling import Teller
 from node.demo.town import Town
 
-BEATS = 66
+BEATS = 55
+"""Things that happen in the story."""
 DUE_IN = timedelta(days=60)
 PROVINCIAL = "教育文体/教育体制/异地升学"
 """The powers catalogue gives this to the province."""
@@ -23,10 +23,8 @@ class Story:
         self.east, self.west = town.counties
         self.waiting = Waiting(town.offices, teller.clock)
         self.topics: dict[str, str] = {}
-        self.imported: dict[str, int] = {}
 
     def tell(self) -> None:
-        self._import()
         self._up()
         self._down()
         self._parts()
@@ -35,17 +33,6 @@ class Story:
         self._recalled()
 
     # ---- chapters -----------------------------------------------------------------------------------------------
-
-    def _import(self) -> None:
-        self.teller.chapter("二、两区导入群众留言", "The counties import citizens' messages")
-        kind, sheets = messages()
-        for office, content in zip((self.east, self.west), sheets, strict=True):
-            said = office.upload("/api/v1/imports", "messages.csv", content)
-            count = said["created"] + said["skipped"]
-            if said["errors"] or count != rows_of(content):
-                raise Refused(office.code, 200, {"type": ":import", "detail": str(said)[:500]})
-            self.imported[office.code] = count
-            self._beat(office, f"导入{kind} {count} 条", f"{count} messages imported")
 
     def _up(self) -> None:
         self.teller.chapter("三、逐级上交", "Escalated step by step")

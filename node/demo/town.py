@@ -23,7 +23,7 @@ from node.config import Settings
 from node.context import Context
 from node.demo.office import PATIENCE_S, POLL_S, GaveUp, Office
 from node.demo.telling import Teller
-from node.domain.policy import ROLES
+from node.domain.policy import ADMIN, AUDITOR, CLERK, COORDINATOR, LEADER, ROLES, SUPERVISOR
 from node.service import joining
 from node.service.commit import Batch
 from node.service.create import Plan, init_node
@@ -39,10 +39,24 @@ PORTS = 12_000
 STOP_S = 5
 LOG_TAIL_CHARS = 2_000
 LOCK_FILE = "jobs.lock"
+JSON_FILE = "demo.json"
+FEW = (CLERK, ADMIN)
+EVERYBODY = (CLERK, COORDINATOR, SUPERVISOR, LEADER, AUDITOR, ADMIN)
+PASSWORD_BYTES = 5
+OFFICES: tuple[tuple[str, str, Tier, str | None], ...] = (
+    ("620000", "甘肃省政协", Tier.PROVINCE, None),
+    ("620100", "兰州市政协", Tier.CITY, "620000"),
+    ("620102", "城关区政协", Tier.COUNTY, "620100"),
+    ("620103", "七里河区政协", Tier.COUNTY, "620100"),
+)
 
 
 class UsedFolder(Exception):
     """The folder is not empty."""
+
+
+class NoDemo(Exception):
+    """No demonstration was kept in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +93,15 @@ class Place:
 
 @dataclass
 class Town:
+    """`roles`: an account for each of them at every node, named like the role."""
+
     folder: Path
     teller: Teller
+    roles: tuple[str, ...] = FEW
     places: list[Place] = field(default_factory=list)
     offices: list[Office] = field(default_factory=list)
+    doors: list[tuple[str, str, str]] = field(default_factory=list)
+    """Addresses for those without an account: in Chinese, in English, where."""
 
     @property
     def province(self) -> Office:
@@ -106,20 +125,42 @@ class Town:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.teller.chapter("一、四个节点，各有自己的数据库和密钥", "Four nodes, each with its own database and keys")
         clock = self.teller.clock
-        for code, name, tier, parent in (
-            ("620000", "甘肃省政协", Tier.PROVINCE, None),
-            ("620100", "兰州市政协", Tier.CITY, "620000"),
-            ("620102", "城关区政协", Tier.COUNTY, "620100"),
-            ("620103", "七里河区政协", Tier.COUNTY, "620100"),
-        ):
+        for code, name, tier, parent in OFFICES:
             self.places.append(self._make(clock, code, name, tier, parent))
             self._start(self.places[-1])
         self.offices = [Office(place.code, place.name, place.url, clock) for place in self.places]
         for place, office in zip(self.places, self.offices, strict=True):
             self._open(place, office)
         self.write_json({})
+        self._sign_in()
+
+    def reopen(self) -> None:
+        """The nodes of a demonstration that was kept; those that stopped since are started. Raises NoDemo, GaveUp."""
+        try:
+            kept = json.loads((self.folder / JSON_FILE).read_text("utf-8"))
+            found = {node["code"]: node for node in kept["nodes"]}
+            self.places = [self._kept(found[code], code, name, tier, above) for code, name, tier, above in OFFICES]
+            self.doors = [(chinese, english, url) for chinese, english, url in kept["doors"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise NoDemo(
+                f"{self.folder} 里没有保留的演示，先运行 make demo KEEP=1 / holds no kept demonstration:"
+                " run make demo KEEP=1 first"
+            ) from None
+        self.teller.chapter("一、接着上次的四个节点", "The four nodes as they were left")
+        self.offices = [Office(place.code, place.name, place.url, self.teller.clock) for place in self.places]
         for place, office in zip(self.places, self.offices, strict=True):
-            office.sign_in(place.users[0].name, place.users[0].password)
+            if office.mode() is None:
+                self._start(place)
+            self._ready(place, office, ("ready",))
+            self.teller.beat(place.name, place.url, "is running")
+        self._sign_in()
+
+    def person(self, place: Place, role: str) -> Office:
+        """The API of a node as the person with this role uses it."""
+        user = next(user for user in place.users if role in user.roles)
+        office = Office(place.code, place.name, place.url, self.teller.clock)
+        office.sign_in(user.name, user.password)
+        return office
 
     def write_json(self, topics: dict[str, str]) -> None:
         """`demo.json` for programs; never half written."""
@@ -133,10 +174,11 @@ class Town:
             }
             for place in self.places
         ]
-        fresh = self.folder / "demo.json.new"
+        fresh = self.folder / f"{JSON_FILE}.new"
         fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps({"nodes": nodes, "topics": topics}, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        os.replace(fresh, self.folder / "demo.json")
+        said = {"nodes": nodes, "topics": topics, "doors": self.doors}
+        fresh.write_text(json.dumps(said, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        os.replace(fresh, self.folder / JSON_FILE)
 
     def stop(self) -> None:
         """End the processes started here."""
@@ -154,13 +196,22 @@ class Town:
 
     def _make(self, clock: Clock, code: str, name: str, tier: Tier, parent: str | None) -> Place:
         url = f"http://127.0.0.1:{free_port(clock)}"
-        users = tuple(User(role, clock.token(8), (role,)) for role in ("clerk", "admin"))
+        password = clock.token(PASSWORD_BYTES)
+        users = tuple(User(role, password, (role,)) for role in self.roles)
         place = Place(code, name, tier, parent, self.folder / code, url, users)
         ctx = init_node(place.settings, clock, Plan(code, name, tier, url, root=parent is None))
         for user in users:
             add_user(ctx, user.name, user.password, user.roles)
         _forget(ctx)
         return place
+
+    def _kept(self, said: dict[str, Any], code: str, name: str, tier: Tier, parent: str | None) -> Place:
+        users = tuple(User(user["name"], user["password"], tuple(user["roles"])) for user in said["users"])
+        return Place(code, name, tier, parent, self.folder / code, said["url"], users)
+
+    def _sign_in(self) -> None:
+        for place, office in zip(self.places, self.offices, strict=True):
+            office.sign_in(place.users[0].name, place.users[0].password)
 
     def _start(self, place: Place) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith("LIANDONG_")}
