@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from node.cli import files, lives, office, receipts, run, topic, tree, verbs
+from node.cli import files, lives, office, receipts, report, run, topic, tree, verbs
 
 HELP = """联动 Liandong：各级政协之间议题逐级上交、指定下放的节点程序。
 One office's node: consultation topics handed up and down the tiers, every step signed.
@@ -40,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (office, tree, run, files, lives, receipts):
+for part in (office, tree, run, files, lives, receipts, report):
     part.register(app)
 app.add_typer(topic.app, name="topic")
 verbs.register(topic.app)

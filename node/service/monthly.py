@@ -32,17 +32,19 @@ _REPORTED = ("代码", "名称", "应报时间", "实报时间", "按时", "行�
 def monthly_sheet(ctx: Context, month: str | None = None) -> bytes:
     """The workbook; by default of the last month that is over. Raises Invalid."""
     period = month or month_before(ctx.clock.now())
-    seen = overview(ctx, views.FigureFilter(month=period), period)
-    return book(
-        [
-            _figures("各下级", seen.children, total=True),
-            _figures("各区划", seen.areas, total=True),
-            _outcomes(seen),
-            Sheet("六步", ("步骤", "到达议题"), [(step.label, step.count) for step in seen.funnel.steps]),
-            Sheet(f"{period} 上报", _REPORTED, [_reported(node) for node in reports(ctx, period)]),
-            _differences(seen),
-        ]
-    )
+    return book(month_sheets(ctx, period, overview(ctx, views.FigureFilter(month=period), period)))
+
+
+def month_sheets(ctx: Context, period: str, seen: Overview) -> list[Sheet]:
+    """The tables of a month, for the workbook and for paper."""
+    return [
+        _figures("各下级", seen.children, total=True),
+        _figures("各区划", seen.areas, total=True),
+        _outcomes(seen),
+        Sheet("六步", ("步骤", "到达议题"), [(step.label, step.count) for step in seen.funnel.steps]),
+        Sheet(f"{period} 上报", _REPORTED, [_reported(node) for node in reports(ctx, period)]),
+        _differences(seen),
+    ]
 
 
 def _figures(name: str, view: views.FiguresView, total: bool) -> Sheet:

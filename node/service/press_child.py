@@ -56,7 +56,7 @@ def typeset(asked: Mapping[str, Any]) -> str:
     made = typst.Compiler(source, font_paths=fonts).compile(
         format="pdf",
         sys_inputs={"data": given},
-        timestamp=datetime.fromisoformat(asked["at"]),
+        timestamp=datetime.fromisoformat(asked["at"]).replace(microsecond=0),
         pdf_standards=["ua-1"],
     )
     return base64.b64encode(made).decode()  # type: ignore[arg-type]  # one document is one string of bytes

@@ -10,6 +10,7 @@ from node.domain.charts import WIDTHS, Size, Theme
 from node.domain.refusals import Invalid, NotFound
 from node.domain.rollup import month_before, month_of
 from node.service.monthly import monthly_sheet
+from node.service.monthly_pdf import monthly_pdf
 from node.service.overview import RANKS, overview, ranked
 from node.service.pictures import NAMES, Name, Picture, picture, pictures, remembered
 from node.web.overview_ask import asked_of, filter_of, month_asked
@@ -24,7 +25,7 @@ ASKED = ("from", "to", "child")
 """What narrows the page; the topics behind a figure take every filter there is."""
 SIZES: tuple[Size, ...] = get_args(Size)
 THEMES: tuple[Theme, ...] = get_args(Theme)
-SVG = "image/svg+xml"
+SVG, PDF = "image/svg+xml", "application/pdf"
 KEPT = "private, max-age=300"
 """A picture named by what it shows may be kept in the browser for a while; there are no names of people in it."""
 COUNTED = {"closing_rate": {"status": "closed"}, "solution_rate": {"outcome": "A"}, "overdue_rate": {"overdue": "true"}}
@@ -79,6 +80,13 @@ def sheet(visit: Visit) -> Response:
     """The sheet of a month, by default of the last that is over."""
     month = month_asked(visit)
     return visit.file(monthly_sheet(visit.ctx, month), XLSX, f"overview-{month or 'last'}.xlsx")
+
+
+@router.get("/overview.pdf", verb="read")
+def printed(visit: Visit) -> Response:
+    """The same with the pictures of the page, for paper."""
+    month = month_asked(visit)
+    return visit.file(monthly_pdf(visit.ctx, month), PDF, f"overview-{month or 'last'}.pdf")
 
 
 def chart_url(picture: Picture, asked: Mapping[str, str], **how: str) -> str:

@@ -242,3 +242,21 @@ def test_date_alone_means_the_end_of_that_day_in_china():
     assert instant("2026-05-01") == "2026-05-01T23:59:59+08:00"
     assert instant("2026-05-01T09:00:00Z") == "2026-05-01T09:00:00Z"
     assert instant(None) is None
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [("xlsx", b"PK"), ("pdf", b"%PDF-"), ("PDF", b"%PDF-")])
+def test_report_writes_the_sheet_of_a_month_as_its_file_is_named(
+    run: Run, tree: Callable[[str], list[str]], tmp_path: Path, suffix: str, begins: bytes
+):
+    file = tmp_path / f"十月.{suffix}"
+    said = run("report", "2026-10", file, *tree("620100"))
+    assert (said.code, said.err) == (0, "")
+    assert file.read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(("month", "name"), [("October", "a.pdf"), ("2026-13", "a.xlsx"), ("2026-10", "a.doc")])
+def test_report_of_no_month_or_to_no_known_file_writes_nothing(
+    run: Run, tree: Callable[[str], list[str]], tmp_path: Path, month: str, name: str
+):
+    assert run("report", month, tmp_path / name, *tree("620100")).code == 2
+    assert not (tmp_path / name).exists()

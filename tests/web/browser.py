@@ -14,7 +14,7 @@ from tests.edge.office import PASSWORD
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
 VOID = {"meta", "link", "input", "br", "hr", "img", "source", "wbr"}
-TYPED = {"text", "search", "date", "number", "email", "hidden", "checkbox", "radio", "password", "tel"}
+TYPED = {"text", "search", "date", "month", "number", "email", "hidden", "checkbox", "radio", "password", "tel"}
 
 
 @dataclass

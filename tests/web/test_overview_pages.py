@@ -3,10 +3,13 @@
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import openpyxl
 import pytest
+from pypdf import PdfReader
 
+from node.domain.rollup import month_before
 from node.service.overview import ranked
 from node.web.overview import SHADES, opens, shades
 from schemas.aggregate import FigureFilter, Figures, Measures, Rates
@@ -66,6 +69,68 @@ def test_month_sheet_holds_the_figures_by_child_and_in_all(clerk: Browser, offic
     book = openpyxl.load_workbook(io.BytesIO(response.content))
     assert book.sheetnames[:4] == ["各下级", "各区划", "结果", "六步"]
     assert [row[2].value for row in book["各下级"].iter_rows(min_row=2)] == [3, 3]
+
+
+@pytest.mark.parametrize("form", ["xlsx", "pdf"])
+@pytest.mark.parametrize("month", ["October", "2026-13", "2026-1", "'"])
+def test_sheet_of_a_month_that_is_none_is_refused(clerk: Browser, form: str, month: str):
+    assert clerk.get(f"/overview.{form}?month={month}").status_code == 422
+
+
+def test_printed_sheet_says_the_numbers_of_the_api_with_its_pictures(clerk: Browser, office: Office):
+    month = office.get("/aggregate?by=month").json()["rows"][0]["key"]
+    response = clerk.get(f"/overview.pdf?month={month}")
+    assert response.headers["content-type"] == "application/pdf"
+    assert response.headers["content-disposition"] == f'attachment; filename="overview-{month}.pdf"'
+    read = PdfReader(io.BytesIO(response.content))
+    assert read.metadata is not None
+    assert read.metadata.title == f"协商议题月报 {month}"
+    catalogue: Any = read.trailer["/Root"]
+    assert catalogue["/MarkInfo"]["/Marked"], "it can be read aloud"
+    lines = [line.split() for page in read.pages for line in page.extract_text().splitlines()]
+    total = office.get(f"/aggregate/figures?by=area&month={month}").json()
+    for row in [*total["rows"], total["total"]]:
+        sums = [str(row["sums"][name]) for name in ("count", "open", "overdue", "closed", "participations")]
+        assert any(line[1:6] == sums for line in lines if line[:1] == [row["label"]]), (row["label"], lines)
+    said = "".join(word for line in lines for word in line)
+    for title in ("各地议题", "各下级议题", "逐月提出的议题", "六步进度", "差异"):
+        assert title in said
+
+
+def test_page_offers_the_last_month_as_pdf_and_workbook(clerk: Browser, office: Office):
+    form = clerk.read("/overview").form("/overview.pdf")
+    assert form.fields["month"] == [month_before(office.ctx.clock.now())]
+
+
+def test_every_figure_of_reports_and_ratios_opens(clerk: Browser):
+    html = clerk.get("/overview").text
+    for section in re.findall(
+        r'<section class="card" aria-labelledby="(?:children|reported)">.*?</section>', html, re.S
+    ):
+        cells = re.findall(r'<td class="number">(.*?)</td>', section, re.S)
+        assert cells
+        for cell in cells:
+            link = re.search(r'href="([^"]+)"', cell)
+            assert link or cell.strip().isdigit(), cell  # the rank is no figure
+            if link:
+                assert clerk.get(link[1].replace("&amp;", "&")).status_code == 200, link[1]
+
+
+def test_why_names_whose_topics_a_number_counts_and_adds_up(clerk: Browser, office: Office):
+    view = office.get("/aggregate/figures?by=custodian").json()
+    page = clerk.read("/overview/why")
+    assert f"共 {view['total']['sums']['count']} 件议题" in page.text
+    for row in view["rows"]:
+        assert re.search(rf"{row['label']}\s*{row['sums']['count']}\b", page.text), row["label"]
+    assert problems_of_markup(page) == []
+
+
+def test_nodes_of_a_branch_are_listed_with_what_they_reported(clerk: Browser, office: Office):
+    here = office.get("/aggregate/nodes").json()["items"]
+    assert all(node["name"] in clerk.read("/overview/nodes").text for node in here)
+    assert here[0]["name"] in clerk.read(f"/overview/nodes?child={here[0]['code']}").text
+    assert "没有这样的节点" in clerk.read("/overview/nodes?child=629999").text
+    assert clerk.get("/overview/nodes?child=nobody").status_code == 422
 
 
 def test_tiles_shade_by_share_of_the_fullest():
