@@ -1,7 +1,8 @@
 """B9: pages of the console at a node with 100,000 topics, at rest and while a backlog drains into it.
 
 A few hundred real topics are multiplied as rows, straight in the tables: lists, filters and counts work on what they
-would work on, and the topics that are opened are real ones.
+would work on, and the topics that are opened are real ones. Figures are made of the rows of as many topics again, and
+the audit has as many lines.
 """
 
 import http.client
@@ -13,12 +14,17 @@ from urllib.parse import urlencode, urlsplit
 
 from benchmarks.field import CHILD, PARENT, PASSWORD, pair, running
 from benchmarks.measure import Figure, median, percentile
+from benchmarks.million import fill
 from benchmarks.work import author
 from node.context import Context
+from node.domain.policy import ROLES
 from node.jobs import Jobs
 from node.service.commit import write
+from node.service.drafts import CITIZEN, keep
 from node.service.open import start
+from node.service.users import add_user
 from schemas.api import OpenForm
+from schemas.drafts import MatterForm
 
 TOPICS = 100_000
 REAL = 400
@@ -26,6 +32,7 @@ OPEN_SHARE = 0.03
 """Of the topics; what an office has in hand of all it ever had."""
 SAMPLES = 40
 BACKLOG = 20_000
+DRAFTS = 200
 LIMIT_MS = 300
 PLACES = ("620102", "620103", "620104", "620105", "620111")
 THINGS = ("路灯不亮", "道路破损", "垃圾清运", "加装电梯", "公交站牌", "噪声扰民", "学位不足", "物业收费")
@@ -39,28 +46,51 @@ VISITS = {
     "one topic": "/topics/{id}",
     "screening": "/topics/{id}/screening",
     "a form": "/topics/{id}/delegate",
+    "splitting": "/topics/{id}/split",
+    "whose duty": "/topics/{id}/assign",
     "intake": "/intake",
+    "import": "/import",
     "links": "/links",
+    "overview": "/overview",
+    "overview, one year": "/overview?from=2025-01-01&to=2025-12-31",
+    "behind a figure": "/overview/topics?status=active&custodian=620102",
+    "trust": "/trust",
+    "drafts": "/drafts",
+    "posters": "/posters",
+    "people": "/people",
+    "one person": "/people/1",
+    "sessions": "/sessions",
+    "units": "/units",
+    "hand-overs": "/handovers",
+    "own account": "/account",
+    "audit": "/audit",
+    "public: raise": "/raise",
+    "public: follow": "/r/{secret}",
 }
+DRAINING = ("today", "topics", "topics, by words", "one topic", "screening", "intake", "links", "overview", "audit")
+"""Visited again while a backlog drains."""
 
 
 def measure(folder: Path) -> list[Figure]:
     here = pair(folder / "pair")
     parent = here.context(PARENT)
+    fill(parent, TOPICS, list(PLACES))
     topics = _real(parent)
+    with write(parent) as batch:
+        kept = [keep(batch, MatterForm(text=f"第{n}号院路灯不亮"), CITIZEN) for n in range(DRAFTS)]
+    add_user(parent, "everything", PASSWORD, sorted(ROLES))
     parent.engine.dispose()
     _multiply(here.parent / "node.db")
     child = here.context(CHILD)
     author(child, BACKLOG)
-    figures = []
+    paths = {name: path.format(id=topics[0], secret=kept[0].secret) for name, path in VISITS.items()}
     with running(here.parent, here.url):
         window = Window(here.url)
-        figures += [_figure(name, window, path.format(id=topics[0]), "") for name, path in VISITS.items()]
+        figures = [_figure(name, window, path, "") for name, path in paths.items()]
         figures.append(_first_page(window))
         jobs = Jobs(child)
         jobs.start()
-        for name in ("today", "topics", "one topic"):
-            figures.append(_figure(name, window, VISITS[name].format(id=topics[1]), ", while a backlog drains"))
+        figures += [_figure(name, window, paths[name], ", while a backlog drains") for name in DRAINING]
         jobs.stop()
     child.engine.dispose()
     return figures
@@ -76,7 +106,7 @@ class Window:
         _, page, _ = self.get("/sign-in", packed=False)
         token = re.search(r'name="csrf" value="(\w+)"', page.decode())
         assert token is not None
-        form = {"csrf": token[1], "username": "bench", "password": PASSWORD, "next": "/"}
+        form = {"csrf": token[1], "username": "everything", "password": PASSWORD, "next": "/"}
         status, _, _ = self._ask("POST", "/sign-in", urlencode(form), False)
         assert status == 303, status
 
@@ -149,6 +179,12 @@ def _multiply(path: Path) -> None:
     conn.execute(
         "INSERT OR IGNORE INTO topic_areas (topic, area, own) SELECT topics.id, a.area, a.own FROM topics"
         " JOIN real ON substr(topics.number, 1, 18) = real.number JOIN topic_areas a ON a.topic = real.id"
+    )
+    conn.execute(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < :many) INSERT INTO audit"
+        " (at, actor, action, topic, result) SELECT datetime('2026-01-01', n || ' seconds') || '.000000', 'bench',"
+        " 'note', (SELECT id FROM real LIMIT 1 OFFSET n % :real), 'done' FROM n",
+        {"many": TOPICS, "real": REAL},
     )
     conn.execute("COMMIT")
     conn.execute("ANALYZE")

@@ -65,12 +65,14 @@ class OverrideReasonMissing(Refusal):
 
 
 class Invalid(Refusal):
-    """A field is not as it must be."""
+    """A field is not as it must be. `rule` names what it breaks, `values` what the words for that are about."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, rule: str | None = None, **values: object) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
         self.message = message
+        self.rule = rule
+        self.values = values
 
 
 class IdempotencyKeyReused(Refusal):

@@ -133,7 +133,7 @@ def check_close(topic: Topic, at_home: bool) -> None:
 
 def check_amend(title: str | None, category: str | None, areas: list[str] | None) -> None:
     if title is None and category is None and areas is None:
-        raise Invalid("title", "nothing to amend: give title, category or areas")
+        raise Invalid("title", "nothing to amend: give title, category or areas", rule="nothing_to_amend")
 
 
 def _opened(entry: Entry[Any], id: Digest) -> Topic:

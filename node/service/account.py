@@ -57,7 +57,7 @@ def remove_factor(ctx: Context, actor: Actor, form: ProofForm) -> OwnView:
         if form.otp is None:
             raise OtpNeeded
         if not factors.use(ctx, batch.conn, actor.user_id, form.otp):
-            raise Invalid("otp", "is not the code of this moment")
+            raise Invalid("otp", "is not the code of this moment", rule="wrong_code")
         factors.remove(batch, actor.user_id)
     return own(ctx, actor)
 
@@ -66,7 +66,7 @@ def _check_password(ctx: Context, actor: Actor, form: ProofForm, action: str) ->
     with reading(ctx.engine) as conn:
         stored = conn.execute(select(users.c.password_hash).where(users.c.id == actor.user_id)).scalar_one()
     if not matches(stored, form.password):
-        error: DomainError = Invalid("password", "is not your password")
+        error: DomainError = Invalid("password", "is not your password", rule="wrong_password")
         record_refusal(ctx, actor.name, action, None, error)
         raise error
 

@@ -109,7 +109,7 @@ def asking(ctx: Context, wanted: views.FigureFilter) -> Iterator[Asking]:
     before it begins."""
     since, until = days_of(wanted)
     if since is not None and until is not None and since > until:
-        raise Invalid("to", "lies before from")
+        raise Invalid("to", "lies before from", rule="ends_before")
     summaries.catch_up(ctx)
     with reading(ctx.engine) as conn:
         known = roster.current(ctx, conn)

@@ -61,9 +61,9 @@ def request(batch: Batch, form: ClaimForm) -> ClaimView:
         if member is None or not batch.roster.is_below(form.to, batch.me):
             raise NotADescendant(form.to)
         if form.to == form.node:
-            raise Invalid("to", "this is the node they are taken from")
+            raise Invalid("to", "this is the node they are taken from", rule="same_node")
     if not topics:
-        raise Invalid("node", f"{form.node} holds nothing that could be claimed here")
+        raise Invalid("node", f"{form.node} holds nothing that could be claimed here", rule="nothing_to_claim")
     id = batch.ctx.clock.token(16)
     row = {"id": id, "node": form.node, "topics": topics, "to": form.to, "reason": form.reason}
     batch.conn.execute(insert(t.claims).values({**row, "asked_by": batch.actor, "state": NEEDS, "at": batch.now}))
@@ -122,6 +122,24 @@ def listed(ctx: Context, cursor: str | None, limit: int) -> ClaimPage:
     return ClaimPage(items=found[:limit], next=cursor_after(start + limit) if len(found) > limit else None)
 
 
+def numbers(ctx: Context, topics: Sequence[TopicId]) -> dict[TopicId, str]:
+    """The numbers people know topics by."""
+    query = select(t.topics.c.id, t.topics.c.number).where(t.topics.c.id.in_(topics))
+    with reading(ctx.engine) as conn:
+        return {row.id: row.number for row in conn.execute(query)} if topics else {}
+
+
+def named(ctx: Context, words: Sequence[str]) -> list[TopicId]:
+    """The topics that people name by number, or by identity. Raises NotFound."""
+    by_number = [word for word in words if "-" in word]
+    query = select(t.topics.c.number, t.topics.c.id).where(t.topics.c.number.in_(by_number), t.topics.c.mine)
+    with reading(ctx.engine) as conn:
+        found: dict[str, TopicId] = {row.number: row.id for row in conn.execute(query)} if by_number else {}
+    if missing := set(by_number) - found.keys():
+        raise NotFound(", ".join(sorted(missing)))
+    return [found.get(word, word) for word in words]
+
+
 # ---- by itself ------------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +193,7 @@ def _renewed(batch: Batch, offer: OpenOffer) -> Offered:
 def _wanted(batch: Batch, form: ClaimForm) -> list[TopicId]:
     """The topics the form names, or those its node holds; all must be this node's to claim."""
     if (form.node is None) == (form.topics is None):
-        raise Invalid("node", "name either a node or topics")
+        raise Invalid("node", "name either a node or topics", rule="node_or_topics")
     if form.node is not None:
         if batch.roster.get(form.node) is None:
             raise NotFound(form.node)
@@ -185,7 +203,7 @@ def _wanted(batch: Batch, form: ClaimForm) -> list[TopicId]:
     found = list(dict.fromkeys(form.topics or []))
     for id in found:
         if not _claimable(batch, batch.held(id).chain):
-            raise Invalid("topics", f"{id}: this node may not claim it from who holds it")
+            raise Invalid("topics", f"{id}: this node may not claim it from who holds it", rule="not_claimable")
     return found
 
 

@@ -35,7 +35,7 @@ def begin(batch: Batch, user: int, name: str) -> FactorView:
     """A new secret, which counts once `confirm` has seen a code of it. Raises Invalid where one is in use."""
     known = batch.conn.execute(select(factors.c.confirmed).where(factors.c.user_id == user)).scalar()
     if known:
-        raise Invalid("second_factor", "is in use; remove it first")
+        raise Invalid("second_factor", "is in use; remove it first", rule="factor_in_use")
     raw = bytes.fromhex(batch.ctx.clock.token(SECRET_BYTES))
     secret = b32encode(raw).decode()
     sealed = pyrage.encrypt(secret.encode(), [_box(batch.ctx).to_public()])
@@ -53,7 +53,7 @@ def confirm(batch: Batch, user: int, otp: str) -> RecoveryView:
         raise NotFound("no second factor waits to be confirmed")
     step = _step_of(batch.ctx, row.secret, otp, row.last_step)
     if step is None:
-        raise Invalid("otp", "is not the code of this moment")
+        raise Invalid("otp", "is not the code of this moment", rule="wrong_code")
     done = {"confirmed": True, "last_step": step}
     batch.conn.execute(update(factors).where(factors.c.user_id == user).values(**done))
     codes = [batch.ctx.clock.token(RECOVERY_BYTES) for _ in range(RECOVERY_CODES)]

@@ -147,7 +147,7 @@ def waive(batch: Batch, peer: NodeCode, reason: str) -> None:
     """Go on without this neighbour, in writing (R12). Raises NotFound, Invalid at a node that is not healing."""
     found = status(batch.conn)
     if found.life.live or found.life.healing_since is None:
-        raise Invalid("peer", "this node is not healing")
+        raise Invalid("peer", "this node is not healing", rule="not_healing")
     if batch.link(peer) is None:
         raise NotFound(peer)
     _keep(batch, peer, {"waived_by": batch.actor, "reason": reason})

@@ -187,7 +187,7 @@ def _read(row: Row, lists: Lists, scope: str | None, errors: list[RowError]) -> 
     except ValidationError as error:
         for found in error.errors(include_url=False, include_input=False):
             field = str(found["loc"][0]) if found["loc"] else "row"
-            errors.append(RowError(row=row.number, field=field, message=found["msg"]))
+            errors.append(RowError(row=row.number, field=field, message=f"内容不合要求：{found['msg']}"))
         return None
     return Matter(row.number, form, said.submitted_at, _mark(form, said.submitted_at), places, tuple(_parts(said)))
 

@@ -27,7 +27,7 @@ def lift(batch: Batch, peer: NodeCode, reason: str) -> None:
     if link is None:
         raise NotFound(peer)
     if link.stopped is None:
-        raise Invalid("code", "the link is not stopped")
+        raise Invalid("code", "the link is not stopped", rule="not_stopped")
     batch.audit("lift", None, peer=peer, why=link.stopped, reason=reason)
     link.stopped, link.instance, link.dirty = None, None, True
     batch.conn.execute(delete(replaced_instances).where(replaced_instances.c.peer == peer))

@@ -63,12 +63,12 @@ def check_areas(batch: Batch, areas: list[str]) -> None:
     tree = batch.lists.tree
     for code in areas:
         if tree.resolve_area(code) is None:
-            raise Invalid("areas", f"{code} is in no table of divisions")
+            raise Invalid("areas", f"{code} is in no table of divisions", rule="unknown_area", code=code)
 
 
 def check_category(batch: Batch, category: str | None) -> None:
     if category is not None and not batch.lists.categories.known(category):
-        raise Invalid("category", f"{category} is not in the classification")
+        raise Invalid("category", f"{category} is not in the classification", rule="unknown_category", name=category)
 
 
 def next_number(batch: Batch) -> str:

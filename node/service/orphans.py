@@ -30,7 +30,7 @@ def orphans(ctx: Context, topic: TopicId) -> OrphanPage:
 def dispose(batch: Batch, topic: TopicId, orphan: Digest, form: DisposeForm) -> TopicId:
     """Adopt an orphan or set it aside, by an entry. Raises NotFound, AlreadyDecided, NotTheWriter, OfferOpen."""
     if form.decision == "set_aside" and form.reason is None:
-        raise Invalid("reason", "say why it does not count")
+        raise Invalid("reason", "say why it does not count", rule="reason_missing")
     working_on(batch, topic)
     row = batch.conn.execute(_orphans(topic).where(t.orphans.c.id == orphan)).first()
     if row is None:

@@ -57,13 +57,15 @@ def checked(password: str, profile: Profile = "asvs", name: str = "") -> str:
     make passwords worse, so only `mlps3` has one, where the law asks for it. Raises Invalid."""
     text = unicodedata.normalize("NFC", password)
     if not PASSWORD_CHARS_MIN <= len(text) <= PASSWORD_CHARS_MAX:
-        raise Invalid("password", f"must have {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
+        message = f"must have {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"
+        raise Invalid("password", message, rule="password_length", least=PASSWORD_CHARS_MIN, most=PASSWORD_CHARS_MAX)
     if not text.isprintable():
-        raise Invalid("password", "must be one line without control characters")
+        raise Invalid("password", "must be one line without control characters", rule="password_line")
     if text.lower() in _common() or (name and text.lower() == name.lower()):
-        raise Invalid("password", "is among the first that anybody would try")
+        raise Invalid("password", "is among the first that anybody would try", rule="password_common")
     if profile == "mlps3" and _classes(text) < CLASSES_MIN:
-        raise Invalid("password", "needs three of: capitals, small letters, digits, other characters")
+        message = "needs three of: capitals, small letters, digits, other characters"
+        raise Invalid("password", message, rule="password_classes")
     return text
 
 

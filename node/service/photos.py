@@ -30,7 +30,7 @@ def cleaned(content: bytes) -> bytes:
     try:
         return _written_anew(content)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
-        raise Invalid("photo", "is no JPEG, PNG or WebP picture that can be read") from None
+        raise Invalid("photo", "is no JPEG, PNG or WebP picture that can be read", rule="not_a_photo") from None
     finally:
         _room.release()
 

@@ -22,7 +22,7 @@ PATH = "/p/"
 def make(batch: Batch, form: PosterForm) -> PosterView:
     """The code of a unit or a topic, the same one every time it is asked for. Raises NotFound, Invalid."""
     if form.unit is not None and form.topic is not None:
-        raise Invalid("topic", "a code is for a unit or for a topic, not for both")
+        raise Invalid("topic", "a code is for a unit or for a topic, not for both", rule="unit_or_topic")
     if form.topic is not None:
         batch.held(form.topic)
     if form.unit is not None and not batch.conn.execute(select(units.c.active).where(units.c.id == form.unit)).scalar():

@@ -64,7 +64,7 @@ def add_unit(batch: Batch, form: UnitForm) -> UnitView:
     if form.parent is not None:
         _unit(batch.conn, form.parent)
     if form.code is not None and batch.lists.tree.resolve_area(form.code) is None:
-        raise Invalid("code", f"{form.code} is in no table of divisions")
+        raise Invalid("code", f"{form.code} is in no table of divisions", rule="unknown_area", code=form.code)
     row = {"kind": form.kind, "name": form.name, "code": form.code, "parent_id": form.parent, "active": True}
     unit: int = batch.conn.execute(insert(units).values(created_at=batch.now, **row).returning(units.c.id)).scalar_one()
     for title, role in TEMPLATES[form.kind]:
@@ -111,7 +111,7 @@ def add_post(batch: Batch, unit: int, form: PostForm) -> PostView:
     """Raises NotFound, Invalid."""
     _unit(batch.conn, unit)
     if form.role is not None and form.role not in roles_of(batch.ctx.settings.profile):
-        raise Invalid("role", f"one of {', '.join(sorted(roles_of(batch.ctx.settings.profile)))}")
+        raise Invalid("role", f"one of {', '.join(sorted(roles_of(batch.ctx.settings.profile)))}", rule="no_role")
     row = {"unit_id": unit, "title": form.title, "role": form.role, "active": True}
     post: int = batch.conn.execute(insert(posts).values(**row).returning(posts.c.id)).scalar_one()
     batch.audit("add_post", None, post=post, unit=unit)
@@ -137,12 +137,14 @@ def hand_over(batch: Batch, post: int, form: HandOverForm) -> HandOverView:
     """
     found = _post(batch.conn, post)
     if not found.active:
-        raise Invalid("post", "is abolished")
+        raise Invalid("post", "is abolished", rule="post_abolished")
     items = open_items(batch.conn, post)
     if form.to is None and items:
         raise DutiesOpen(found.title)
     if form.to == found.holder_id:
-        raise Invalid("to", "holds the post already" if form.to else "nobody holds the post")
+        if form.to is None:
+            raise Invalid("to", "nobody holds the post", rule="post_vacant")
+        raise Invalid("to", "holds the post already", rule="post_held")
     if form.to is not None:
         _active_user(batch.conn, form.to)
     _end(batch, [post])
@@ -219,7 +221,7 @@ def assign(batch: Batch, topic: TopicId, form: DutyForm) -> DutyView:
     batch.held(topic)
     found = _post(batch.conn, form.post)
     if found.holder_id is None or not found.active:
-        raise Invalid("post", "nobody holds it")
+        raise Invalid("post", "nobody holds it", rule="post_vacant")
     row = {"topic": topic, "part": form.part, "post_id": form.post, "at": batch.now}
     upsert(batch.conn, duties, [row])
     batch.audit("assign", topic, post=form.post, part=form.part)
@@ -297,7 +299,7 @@ def _unit(conn: Connection, unit: int) -> None:
 
 def _active_user(conn: Connection, user: int) -> None:
     if not conn.execute(select(users.c.active).where(users.c.id == user)).scalar():
-        raise Invalid("to", "is no active account")
+        raise Invalid("to", "is no active account", rule="no_account")
 
 
 def _end(batch: Batch, held: Iterable[int]) -> None:

@@ -16,7 +16,7 @@ def remark(batch: Batch, topic: TopicId, form: RemarkForm) -> TopicId:
     if batch.topic_of_entry(entry) != topic:
         raise NotFound(entry)
     if (form.kind == "rate") != (form.rating is not None):
-        raise Invalid("rating", "goes with the kind rate, and only with it")
+        raise Invalid("rating", "goes with the kind rate, and only with it", rule="rating_alone")
     body: beside.Said | beside.Rated = beside.Said(text=form.text)
     if form.rating is not None:
         body = beside.Rated(rating=form.rating, text=form.text)

@@ -17,7 +17,7 @@ def split(batch: Batch, topic: TopicId, form: SplitForm) -> TopicId:
     found = working_on(batch, topic)
     members = [descendant(batch, part.to) for part in form.parts]
     if sum(part.role == "lead" for part in form.parts) > 1:
-        raise Invalid("parts", "one part leads, the others assist")
+        raise Invalid("parts", "one part leads, the others assist", rule="one_lead")
     portions = [
         bodies.Portion(
             to=part.to, role=part.role, title=part.title, instruction=part.instruction, due_at=at(part.due_at)
@@ -40,7 +40,7 @@ def detach(batch: Batch, topic: TopicId, form: DetachForm) -> TopicId:
         raise NotFound(form.topic)
     above = child.topic.parent
     if batch.topic_of_entry(above.entry) != topic or child.chain.origin != batch.me:
-        raise Invalid("topic", "not split from this one")
+        raise Invalid("topic", "not split from this one", rule="not_split_here")
     named = bodies.Child(
         entry=above.entry, n=above.n, topic=form.topic, head=child.chain.head, outcome=child.topic.outcome
     )

@@ -94,9 +94,9 @@ def change_own_password(ctx: Context, user: int, name: str, current: str, passwo
     with reading(ctx.engine) as conn:
         stored = conn.execute(select(users.c.password_hash).where(users.c.id == user)).scalar_one()
     if not matches(stored, current):
-        raise Invalid("current", "is not your password")
+        raise Invalid("current", "is not your password", rule="wrong_password")
     if current == password:
-        raise Invalid("password", "is the old one")
+        raise Invalid("password", "is the old one", rule="same_password")
     hashed = hashed_password(ctx, password, name)
     with write(ctx) as batch:
         batch.actor = name
@@ -204,11 +204,11 @@ def user_name(name: str) -> str:
     try:
         text = _NAME.validate_python(name)
     except ValidationError as error:
-        raise Invalid("name", error.errors()[0]["msg"]) from None
+        raise Invalid("name", error.errors()[0]["msg"], rule="bad_name") from None
     if text in _RESERVED or text.startswith("node:"):
-        raise Invalid("name", "means something else in the audit")
+        raise Invalid("name", "means something else in the audit", rule="reserved_name")
     if any(unicodedata.category(char) == "Cf" for char in text):
-        raise Invalid("name", "invisible characters are not allowed")
+        raise Invalid("name", "invisible characters are not allowed", rule="bad_name")
     return text
 
 
@@ -216,9 +216,10 @@ def checked_roles(roles: Collection[str], profile: Profile = "asvs") -> list[str
     """Raises Invalid for none, an unknown one, or some that the profile forbids one person to hold together."""
     known = roles_of(profile)
     if not roles or not known.issuperset(roles):
-        raise Invalid("roles", f"one or several of {', '.join(sorted(known))}")
+        raise Invalid("roles", f"one or several of {', '.join(sorted(known))}", rule="no_role")
     if conflict(frozenset(roles), profile):
-        raise Invalid("roles", "system, security and audit are kept by three persons, who do nothing else")
+        message = "system, security and audit are kept by three persons, who do nothing else"
+        raise Invalid("roles", message, rule="roles_apart")
     return sorted(set(roles))
 
 

@@ -16,7 +16,7 @@ from node.domain.refusals import Invalid, Unauthenticated
 from node.web.door import DOORS
 from node.web.visit import HEADERS, Visit, visitor
 from node.web.words import Words, pick
-from schemas.problem import PREFIX, Problem
+from schemas.problem import PREFIX, FieldError, Problem
 
 MACHINES = ("/api/", "/federation/", "/healthz", "/metrics", "/openapi.json")
 """Their callers read problem documents."""
@@ -30,6 +30,9 @@ def error_page(visit: Visit, error: Exception) -> Response | None:
     if problems.kind_of(error) is problems.INTERNAL and not isinstance(error, HTTPException):
         return None
     problem, headers = problems.describe(error)
+    if isinstance(error, (Invalid, ValidationError)):
+        errors = [FieldError(field=name, message=said) for name, said in field_errors(error, visit.words).items()]
+        problem = problem.model_copy(update={"errors": errors})
     return _page(visit, problem, headers)
 
 
@@ -77,8 +80,13 @@ def hint(problem: Problem, words: Words) -> str | None:
 def field_errors(error: ValidationError | Invalid, words: Words) -> dict[str, str]:
     """What is wrong with a form, by field, in the reader's words."""
     if isinstance(error, Invalid):
-        return {error.field: error.message}
+        return {error.field: broken_rule(error, words)}
     return {_path(found["loc"]): _message(found, words) for found in reversed(error.errors(include_url=False))}
+
+
+def broken_rule(error: Invalid, words: Words) -> str:
+    """What is wrong with the field; what only programs can send wrongly is said as the service says it."""
+    return words(f"problem.rule.{error.rule}", **error.values) if error.rule else error.message
 
 
 def _path(loc: Sequence[Any]) -> str:

@@ -15,7 +15,7 @@ from node.service.overview import RANKS, overview, ranked
 from node.service.pictures import NAMES, Name, Picture, picture, pictures, remembered
 from node.web.overview_ask import asked_of, filter_of, month_asked
 from node.web.pages import Pages
-from node.web.topics import XLSX
+from node.web.render import XLSX
 from node.web.visit import HEADERS, Visit
 from schemas.aggregate import Figures
 

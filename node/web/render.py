@@ -18,6 +18,7 @@ from node.web.words import TAGS
 if TYPE_CHECKING:
     from node.web.visit import Visit
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CHINA = timezone(timedelta(hours=8))
 """What clocks on office walls show, at every node."""
 HTMX_CONFIG = (
@@ -49,7 +50,9 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset_url, htmx_config=HTMX_CONFIG, menu=MENU, menu_item=current)
-    made.filters.update(when=_when, day=_day, short=_short, words_of=_words_of, offices=_offices)
+    made.filters.update(
+        when=_when, day=_day, short=_short, bytes=_bytes, sort_of=_sort_of, words_of=_words_of, offices=_offices
+    )
     return made
 
 
@@ -70,6 +73,21 @@ def _day(at: datetime | None) -> Markup:
 def _short(name: str) -> str:
     """An office's name where there is little room: without what all of them end with."""
     return name.removesuffix("政协")
+
+
+def _bytes(size: int) -> str:
+    """A size as people read it."""
+    for unit, of in (("MB", 1_000_000), ("kB", 1_000)):
+        if size >= of:
+            return f"{size / of:.1f} {unit}"
+    return f"{size} B"
+
+
+def _sort_of(media: str) -> str:
+    """Which word of `topic.media` says what a media type is."""
+    known = {"application/json": "json", "application/pdf": "pdf", "text/csv": "sheet", XLSX: "sheet"}
+    whole = media.partition("/")[0]
+    return known.get(media) or (whole if whole in ("text", "image") else "file")
 
 
 @pass_context

@@ -18,6 +18,7 @@ from node.service.receipt import topic_receipt
 from node.service.sheets import list_sheet
 from node.web.errors import field_errors
 from node.web.pages import Pages
+from node.web.render import XLSX
 from node.web.trail import draw
 from node.web.visit import Visit
 from schemas.api import EntryView, RemarkView, TopicFilter, TopicView
@@ -29,7 +30,6 @@ router = Pages()
 SHOWN = 50
 ENTRIES_AT_ONCE = 200
 ENTRIES_SHOWN_MAX = 1_000
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 STATUSES = get_args(Status)
 
 

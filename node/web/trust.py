@@ -18,12 +18,14 @@ from node.service.commit import Batch
 from node.service.perform import perform
 from node.service.trust import trust
 from node.web.errors import field_errors
+from node.web.fields import lines_of
 from node.web.pages import Pages
 from node.web.visit import Visit
 from schemas.api import ClaimForm, DisposeForm, HealingView, ReasonForm, WaiveForm
 
 router = Pages()
 CLAIMS_SHOWN = 50
+TOPICS_SHOWN = 20
 _CLAIM = re.compile(r"[0-9a-f]{32}")
 
 
@@ -37,7 +39,8 @@ def claim(visit: Visit) -> Response:
     """All that a node holds, or named topics; nothing is asked of anybody before a second person approves."""
     given: dict[str, Any] = {name: visit.field(name).strip() or None for name in ("node", "to")}
     try:
-        form = ClaimForm(**given, topics=visit.field("topics").split() or None, reason=visit.field("reason"))
+        topics = claims.named(visit.ctx, lines_of([visit.field("topics")]))
+        form = ClaimForm(**given, topics=topics or None, reason=visit.field("reason"))
         if visit.field("stage") != "do":
             return _confirm(visit, "claim", "/trust/claims", office=form.node)
         perform(visit.ctx, visit.command("claim"), lambda batch: claims.request(batch, form))
@@ -144,12 +147,15 @@ def _confirm(visit: Visit, what: str, action: str, back: str = "/trust", office:
 
 
 def _board(visit: Visit, errors: dict[str, str] | None = None) -> Response:
+    listed = claims.listed(visit.ctx, None, CLAIMS_SHOWN).items
     return visit.page(
         "trust.html",
         422 if errors else 200,
         trust=trust(visit.ctx),
         healing=healing.view(visit.ctx),
-        claims=claims.listed(visit.ctx, None, CLAIMS_SHOWN).items,
+        claims=listed,
+        numbers=claims.numbers(visit.ctx, [topic for item in listed for topic in item.topics[:TOPICS_SHOWN]]),
+        topics_shown=TOPICS_SHOWN,
         given={name: visit.field(name) for name in ("node", "topics", "to", "reason")},
         errors=errors,
     )

@@ -108,6 +108,19 @@ def test_claim_of_a_node_and_of_topics_at_once_changes_nothing(office: Office, a
     assert claims_of(office) == before
 
 
+def test_topics_are_claimed_by_the_numbers_people_know(office: Office, admin: Browser):
+    (held,) = [item for item in office.get("/topics").json()["items"] if item["custodian"] == COUNTY]
+    before = dict(claims_of(office))
+    form = admin.read("/trust").form("/trust/claims")
+    wrong = admin.submit(form, {"stage": "do"}, topics="620100-2026-999999", reason=REASON)
+    assert wrong.status_code == 422
+    assert "本节点没有这件议题" in wrong.text
+    assert dict(claims_of(office)) == before
+    assert admin.submit(form, {"stage": "do"}, topics=held["number"], reason=REASON).status_code == 303
+    assert len(claims_of(office)) == len(before) + 1
+    assert held["number"] in admin.read("/trust").text
+
+
 def test_clerk_may_not_claim(office: Office, clerk: Browser):
     token = {"csrf": next(form.fields["csrf"] for form in clerk.read("/account").forms if "csrf" in form.fields)}
     answer = clerk.client.post("/trust/claims", data=token, headers={"accept": "text/html"})

@@ -3,15 +3,21 @@
 import re
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 import node.web
 from node.api.problems import KINDS
+from node.domain.refusals import Invalid
+from node.web.errors import field_errors
 from node.web.words import UnknownWord, Words, pairs, pick
+from schemas import entry, remark
+from schemas.statement import Share, Status
 
 WEB = Path(node.web.__file__).parent
 KEY = re.compile(r"[\"']([a-z_]+(?:\.[A-Za-z_-]+)+)[\"']")
+RULE = re.compile(r"rule=\"([a-z_]+)\"")
 PREFIX = re.compile(r"[\"']([a-z_]+(?:\.[A-Za-z_-]+)*\.)[\"']\s*~|f\"([a-z_]+(?:\.[A-Za-z_-]+)*\.)\{")
 
 
@@ -51,6 +57,32 @@ def test_no_word_is_left_over():
 @pytest.mark.parametrize("name", KINDS)
 def test_every_problem_says_what_to_do(name: str):
     assert f"problem.{name}" in pairs()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(f"topic.kind.{kind}" for kind in entry.BODIES),
+        *(f"terms.remark.{kind}" for kind in remark.BODIES),
+        *(f"topic.share.{share}" for share in get_args(Share)),
+        *(f"terms.status.{status}" for status in get_args(Status)),
+    ],
+)
+def test_everything_a_topic_may_hold_has_a_name(key: str):
+    assert key in pairs()
+
+
+def test_every_rule_a_field_may_break_is_said_in_words_and_no_other():
+    texts = [file.read_text("utf-8") for file in WEB.parent.rglob("*.py")]
+    rules = {rule for text in texts for rule in RULE.findall(text)}
+    assert len(rules) > 20
+    assert {f"problem.rule.{rule}" for rule in rules} == {key for key in pairs() if key.startswith("problem.rule.")}
+
+
+def test_broken_rule_is_said_in_the_readers_language():
+    error = Invalid("areas", "620199 is in no table of divisions", rule="unknown_area", code="620199")
+    assert field_errors(error, Words("zh")) == {"areas": "区划表里没有 620199"}
+    assert field_errors(error, Words("en")) == {"areas": "620199 is in no table of divisions"}
 
 
 def test_word_nobody_wrote_is_an_error():

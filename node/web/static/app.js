@@ -140,6 +140,10 @@ for (const button of document.querySelectorAll("[data-print]")) {
 
 document.querySelector("[data-focus-first]")?.focus();
 drafts();
+const menu = document.querySelector(".menu");
+const here = menu?.querySelector("[aria-current]");
+if (here) menu.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - menu.clientWidth / 2;
+
 listen();
 
 // ---- pickers: what htmx brings are buttons; pressing one fills the field, or adds a place to those chosen ----
