@@ -393,6 +393,7 @@ class UnknownPlaceView(View):
 class RuleView(View):
     rule: Literal["area", "power", "fallback"]
     text: str
+    english: str
     row: str | None
 
 

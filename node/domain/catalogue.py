@@ -58,12 +58,20 @@ class Function(StrEnum):
     INFORM = "inform"
 
 
+TIER_ENGLISH = {Tier.COUNTY: "the county", Tier.CITY: "the city", Tier.PROVINCE: "the province"}
 FUNCTION_NAMES = {
     Function.DECIDE: "决定",
     Function.APPROVE: "审批",
     Function.FUND: "出资",
     Function.ENFORCE: "执行",
     Function.INFORM: "知情",
+}
+FUNCTION_ENGLISH = {
+    Function.DECIDE: "deciding",
+    Function.APPROVE: "approving",
+    Function.FUND: "funding",
+    Function.ENFORCE: "carrying out",
+    Function.INFORM: "being informed",
 }
 RAISING = frozenset({Function.DECIDE, Function.APPROVE, Function.FUND})
 
@@ -106,6 +114,15 @@ class Power:
         basis = f"{self.source}，待本地核定" if self.is_assumption else f"依据：{self.source}"
         where = "（本地另有规定）" if self.area else ""
         return f"“{self.category}”的{FUNCTION_NAMES[self.function]}权至少在{tier}{where}：{self.body}（{basis}）。"
+
+    @property
+    def english(self) -> str:
+        """The same in an English sentence; what the table says itself stays in its words."""
+        tier = TIER_ENGLISH[self.tier] if self.tier else "a township"
+        basis = f"{self.source}, to be confirmed locally" if self.is_assumption else f"by {self.source}"
+        where = ", by an exception for this place" if self.area else ""
+        what = f"{FUNCTION_ENGLISH[self.function]} on “{self.category}”"
+        return f"The power of {what} lies with {tier} or above{where}: {self.body} ({basis})."
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from node.domain.catalogue import TIER_NAMES, Catalogue, Power, normal_path
+from node.domain.catalogue import TIER_ENGLISH, TIER_NAMES, Catalogue, Power, normal_path
 from node.domain.divisions import Division, DivisionTree, Level
 from schemas.ids import Tier
 
@@ -40,10 +40,11 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One step of the reasoning in a Chinese sentence; `row` is the id of the catalogue row it rests on."""
+    """One step of the reasoning in a sentence, `text` in Chinese; `row` is the id of the catalogue row it rests on."""
 
     rule: Rule
     text: str
+    english: str
     row: str | None = None
 
 
@@ -83,7 +84,8 @@ def suggest(
     nodes = {own_node, *enrolled}
     base, tier, reasons = _by_area(places, tree, nodes) if places else _by_receiver(own_node, tree, nodes)
     if unknown:
-        reasons.append(Reason(Rule.AREA, f"区划表中没有{_listing(unknown)}，未计入。"))
+        english = f"No table of divisions has {_english_listing(unknown)}; not taken into account."
+        reasons.append(Reason(Rule.AREA, f"区划表中没有{_listing(unknown)}，未计入。", english))
     powers = catalogue.powers(category, [place.code for place in places], tree) if category else ()
     reasons += _power_reasons(category, powers)
     needed = max((power.tier_needed for power in powers if power.raises), key=lambda t: t.rank, default=tier)
@@ -108,21 +110,27 @@ def override_needed(suggested: Tier, target: Tier, act: Act) -> bool:
 def _by_area(
     places: tuple[Division, ...], tree: DivisionTree, nodes: Collection[str]
 ) -> tuple[Division | None, Tier, list[Reason]]:
-    shown = _listing([_name(place) for place in places])
+    names = [_name(place) for place in places]
+    shown, english = _listing(names), f"It concerns {_english_listing(names)}"
     common = tree.lca(place.code for place in places)
     seat = _first_at(common, Tier.COUNTY.rank, tree, nodes) if common else None
     if seat is None:
         text = f"涉及{shown}，没有共同的上级，由最高一级（省级）主持，宜与其他各方联合协商。"
-        return None, Tier.PROVINCE, [Reason(Rule.AREA, text)]
+        english += ", which nothing is above: the highest tier (province) takes it, best together with the others."
+        return None, Tier.PROVINCE, [Reason(Rule.AREA, text, english)]
     tier = seat.level.tier
     scope = f"属{TIER_NAMES[tier]}范围"
+    within = f"within the scope of {TIER_ENGLISH[tier]}"
     if len(places) > 1 and common not in places:
         text = f"涉及{shown}，最小的共同范围是{_name(seat)}，{scope}。"
+        english += f"; the smallest scope that holds all is {_name(seat)}, {within}."
     elif seat.code == places[0].code or len(places) > 1:
         text = f"涉及{shown}，{scope}。"
+        english += f", {within}."
     else:
         text = f"涉及{shown}，由{_name(seat)}统筹，{scope}。"
-    return seat, tier, [Reason(Rule.AREA, text)]
+        english += f", for which {_name(seat)} is responsible, {within}."
+    return seat, tier, [Reason(Rule.AREA, text, english)]
 
 
 def _by_receiver(
@@ -132,16 +140,20 @@ def _by_receiver(
     seat = _first_at(own, Tier.COUNTY.rank, tree, nodes) if own else None
     tier = seat.level.tier if seat else Tier.COUNTY
     name = _name(seat) if seat else own_node
-    return seat, tier, [Reason(Rule.FALLBACK, f"没有写明涉及的地方，由最先收到的{name}（{TIER_NAMES[tier]}）兜底。")]
+    text = f"没有写明涉及的地方，由最先收到的{name}（{TIER_NAMES[tier]}）兜底。"
+    english = f"No place is named, so the first to receive it keeps it: {name} ({tier})."
+    return seat, tier, [Reason(Rule.FALLBACK, text, english)]
 
 
 def _power_reasons(category: str | None, powers: tuple[Power, ...]) -> list[Reason]:
     if not category:
-        return [Reason(Rule.AREA, "没有选类别，权责清单用不上，只按地域判断。")]
+        english = "No category is chosen, so the catalogue of powers does not apply: judged by place alone."
+        return [Reason(Rule.AREA, "没有选类别，权责清单用不上，只按地域判断。", english)]
     if not any(power.raises for power in powers):
         text = f"权责清单没有“{normal_path(category)}”由哪一级决定的条目，只按地域判断。"
-        return [Reason(Rule.POWER, text)]
-    return [Reason(Rule.POWER, power.sentence, power.id) for power in powers if power.raises]
+        english = f"The catalogue has no row on who decides “{normal_path(category)}”: judged by place alone."
+        return [Reason(Rule.POWER, text, english)]
+    return [Reason(Rule.POWER, power.sentence, power.english, power.id) for power in powers if power.raises]
 
 
 def _first_at(division: Division, rank: int, tree: DivisionTree, nodes: Collection[str]) -> Division | None:
@@ -164,3 +176,8 @@ def _name(division: Division) -> str:
 def _listing(names: Collection[str]) -> str:
     shown = list(names)[:NAMES_SHOWN_MAX]
     return "、".join(shown) + (f"等{len(names)}处" if len(names) > len(shown) else "")
+
+
+def _english_listing(names: Collection[str]) -> str:
+    shown = list(names)[:NAMES_SHOWN_MAX]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")

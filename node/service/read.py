@@ -134,7 +134,9 @@ def suggestion(ctx: Context, id: TopicId) -> SuggestionView:
         areas=[_place(code, taken.get(code), lists.tree.resolve_area(code)) for code in view.areas],
         ambiguous=[AmbiguousView(**item) for item in found.get("ambiguous", [])],
         unknown=[UnknownPlaceView(**item) for item in found.get("unknown", [])],
-        reasons=[RuleView(rule=item.rule.value, text=item.text, row=item.row) for item in said.reasons],
+        reasons=[
+            RuleView(rule=item.rule.value, text=item.text, english=item.english, row=item.row) for item in said.reasons
+        ],
         chosen=custodian.tier if custodian else ctx.identity.tier,
     )
 

@@ -1,12 +1,15 @@
 """The console in a real Chromium on live nodes: the work itself, live, by keyboard, without scripts, off the line."""
 
+import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from node.demo.town import Town
+from node.demo.town import Place, Town
 from tests.chromium import chromium
 from tests.e2e.people import PATIENCE_MS, PHONE, Person, Windows, make_town
 
@@ -116,6 +119,56 @@ def test_pages_of_the_city_let_everyone_in(windows: Windows, town: Town):
     for path in ("/", f"/topics/{topic}/delegate", f"/topics/{topic}/split", f"/topics/{topic}", "/links"):
         person.open(path)
         assert person.faults() == [], path
+
+
+WHOLE = ("/overview", "/overview/topics", "/trust", "/links", "/drafts", "/posters", "/account")
+LONG = "关于" + "背街小巷积水与路灯不亮" * 12 + "Attachment_Without_Any_Break_2026_final.pdf"
+
+
+def test_pages_of_the_whole_and_of_trust_let_everyone_in(windows: Windows, town: Town):
+    """With what they show in bad days alone: a stopped link, a record not taken, a claim that waits, an orphan."""
+    topic = topic_of(town, CITY, title=LONG)
+    faults: dict[str, list[str]] = {}
+    with bad_days(next(place for place in town.places if place.code == CITY), topic):
+        for size, lang, role in ((None, "zh", "clerk"), (PHONE, "zh", "admin"), (PHONE, "en", "clerk")):
+            person = windows.person(CITY, size=size).sign_in(role)
+            if lang == "en":
+                person.speak_english()
+            for path in (*WHOLE, f"/topics/{topic}"):
+                person.open(path)
+                faults[f"{path} {role} {lang} {size}"] = person.faults()
+    assert {page: found for page, found in faults.items() if found} == {}
+
+
+@contextmanager
+def bad_days(place: Place, topic: str) -> Iterator[None]:
+    """What goes wrong once in years, put straight into the tables of a running node, and taken out again."""
+    with closing(sqlite3.connect(place.data / "node.db", timeout=30, isolation_level=None)) as conn:
+        head = conn.execute("SELECT head FROM topics WHERE id = ?", (topic,)).fetchone()[0]
+        row = {"topic": topic, "head": head, "peer": OTHER, "me": CITY, "topics": json.dumps([topic])}
+        for change in WRONG:
+            conn.execute(change, row)
+        try:
+            yield
+        finally:
+            for change in RIGHT:
+                conn.execute(change, row)
+
+
+WRONG = (
+    "UPDATE links SET stopped = 'clone' WHERE peer = :peer",
+    "INSERT INTO orphans (id, topic, seq, prev, term, kind, author) VALUES (:head, :topic, 1, :head, '', 'noted', :me)",
+    "INSERT INTO claims (id, node, topics, reason, asked_by, state, at) VALUES"
+    " ('aa', :peer, :topics, '机房失火，三天内不能恢复', '张三', 'needs_approval', '2026-11-01 00:00:00.000000')",
+    "INSERT INTO parked (peer, inc, stream_seq, raw, statement, topic, disposition, code, state, relayed, at) VALUES"
+    " (:peer, 'none', 1, x'00', :head, :topic, 'refused', 'fork', 'refused', 0, '2026-11-01 00:00:00.000000')",
+)
+RIGHT = (
+    "UPDATE links SET stopped = NULL WHERE peer = :peer",
+    "DELETE FROM orphans WHERE id = :head",
+    "DELETE FROM claims WHERE id = 'aa'",
+    "DELETE FROM parked WHERE inc = 'none'",
+)
 
 
 def test_work_is_done_without_scripts(windows: Windows, town: Town):

@@ -84,6 +84,19 @@ def test_power_rule(sentence: str) -> None:
     assert rows.issuperset(hits)
 
 
+def test_reasons_say_the_same_in_english() -> None:
+    place, *powers = suggested([CHENGGUAN, YUZHONG], METRO).reasons
+    assert place.english == (
+        "It concerns 城关区, 榆中县; the smallest scope that holds all is 兰州市, within the scope of the city."
+    )
+    bodies = {row.id: row.body for row in CATALOGUE.rows}
+    assert powers
+    for power in powers:
+        assert f" on “{METRO}” lies with " in power.english
+        assert f" or above: {bodies[power.row or '']} (" in power.english
+    assert suggested([], own=LANZHOU).reasons[0].english.endswith("keeps it: 兰州市 (city).")
+
+
 def test_handling_bodies_are_named_without_raising_the_tier() -> None:
     suggestion = suggested([CHENGGUAN], "环境保护/环境污染")
     assert suggestion.tier is Tier.COUNTY

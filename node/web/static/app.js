@@ -37,7 +37,12 @@ function swap(fresh) {
     if (focused) document.getElementById(focused)?.focus();
     if (now.dataset.live === "shown") now.classList.add("fresh");
     globalThis.htmx?.process(now);
+    if (now.id === "trail") showNow();
   }
+}
+
+function showNow() {
+  for (const trail of document.querySelectorAll("#trail .scroll")) trail.scrollLeft = trail.scrollWidth;
 }
 
 function holdsTyping(element) {
@@ -144,6 +149,7 @@ const menu = document.querySelector(".menu");
 const here = menu?.querySelector("[aria-current]");
 if (here) menu.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - menu.clientWidth / 2;
 
+showNow();
 listen();
 
 // ---- pickers: what htmx brings are buttons; pressing one fills the field, or adds a place to those chosen ----
