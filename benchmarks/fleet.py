@@ -35,6 +35,7 @@ from node.service.identity import load
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2): whatever ends the measuring process ends the nodes."""
 _MIB = 2**20
+STOP_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,13 @@ class Fleet:
         os.waitpid(self._pids.pop(code), 0)
 
     def stop(self) -> None:
+        """Let all end; who takes too long on a busy machine is killed, which may befall it at any time."""
         for pid in self._pids.values():
             os.kill(pid, signal.SIGTERM)
-        for pid in self._pids.values():
-            os.waitpid(pid, 0)
+        _, slow = psutil.wait_procs([psutil.Process(pid) for pid in self._pids.values()], timeout=STOP_S)
+        for process in slow:
+            process.kill()
+        psutil.wait_procs(slow)
         self._pids.clear()
         if self._lines is not None:
             self._lines.close()

@@ -25,7 +25,7 @@ from node.service.identity import load
 from node.service.open import open_topic
 from node.store.codec import load_topic
 from node.store.engine import reading
-from node.store.tables import topics
+from node.store.tables import links, topics
 from schemas import api
 
 BEGIN = datetime(2019, 5, 1, tzinfo=UTC)
@@ -41,6 +41,9 @@ LASTING = "lasting"
 """Its kind."""
 IDLE_S, IDLE_MAX_S = 0.25, 8.0
 """How long a player with nothing to do rests: a hundred of them that look all the time would be what is measured."""
+BACKLOG_MAX = 200
+"""So many statements may wait for the tier above before an office rests: five years of work in some minutes would else
+pile up at home, and the tree would carry it when the play is over."""
 _BUSY_S = 2.0
 
 
@@ -70,7 +73,7 @@ class Office:
         rest_s = IDLE_S
         while True:
             try:
-                busy = (
+                busy = not _ahead(ctx) and (
                     _answer(ctx, clock) or _go_on(ctx, clock) or (bool(self.quota) and _raise(ctx, clock, self.quota))
                 )
             except DomainError:
@@ -79,6 +82,14 @@ class Office:
             rest_s = IDLE_S if busy else min(rest_s * 2, IDLE_MAX_S)
             if not busy:
                 time.sleep(rest_s)
+
+
+def _ahead(ctx: Context) -> bool:
+    """Whether the tier above is far behind."""
+    waiting = func.coalesce(func.sum(links.c.sent_seq - links.c.acked_seq), 0)
+    with reading(ctx.engine) as conn:
+        found: int = conn.execute(select(waiting).where(links.c.relation == "parent")).scalar_one()
+    return found > BACKLOG_MAX
 
 
 def _raise(ctx: Context, clock: Replayed, quota: int) -> bool:

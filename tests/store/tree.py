@@ -1,6 +1,7 @@
 """A tree of real nodes for tests: a province, its city, two counties of the city. Made once and copied for each test.
 
-The city, which stands in the middle of everything, keeps its data in the database under test; the others use SQLite.
+The city, which stands in the middle of everything, keeps its data in the database under test, or another node where a
+test names one; the others use SQLite.
 """
 
 import shutil
@@ -36,8 +37,9 @@ PAST = "2026-01-01T00:00:00Z"
 class Tree:
     """The nodes, each copied from the template when it is first asked for, and a wire from each child to its parent."""
 
-    def __init__(self, template: Path, folder: Path, database_url: str) -> None:
+    def __init__(self, template: Path, folder: Path, database_url: str, tested: str = CITY) -> None:
         self._template = template
+        self._tested = tested
         self._folder = folder
         self._database_url = database_url
         self.wires: dict[str, Wire] = _Made(lambda code: self._connect(code) and self.wires[code])
@@ -75,9 +77,9 @@ class Tree:
         return True
 
     def _copy(self, code: str) -> Context:
-        """The node in a folder of its own, the city in the database under test."""
+        """The node in a folder of its own, the one under test in its database."""
         shutil.copytree(self._template / code, self._folder / code)
-        url = self._database_url if code == CITY and not self._database_url.startswith("sqlite") else ""
+        url = self._database_url if code == self._tested and not self._database_url.startswith("sqlite") else ""
         if url:
             _move(self._folder / code / "node.db", url)
         return load(Settings(data=self._folder / code, disk_reserve_bytes=0, database_url=url), Clock())
