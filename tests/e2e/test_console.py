@@ -121,6 +121,41 @@ def test_pages_of_the_city_let_everyone_in(windows: Windows, town: Town):
         assert person.faults() == [], path
 
 
+def test_overview_lets_everyone_in_at_city_and_province_with_its_pictures(windows: Windows, town: Town):
+    topic_of(town, COUNTY)
+    topic_of(town, CITY)
+    for code, size in ((CITY, PHONE), (PROVINCE, PHONE), (PROVINCE, None)):
+        person = windows.person(code, size=size).sign_in()
+        person.open("/overview")
+        assert person.faults() == [], (code, size)
+        widths = person.page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        assert len(widths) == 4
+        assert set(widths) == {330 if size else 520}
+        assert all(person.page.evaluate("[...document.images].map(image => image.alt.length > 8)"))
+        assert (person.strayed, person.said) == ([], [])
+
+
+def test_pages_behind_a_figure_let_everyone_in(windows: Windows, town: Town):
+    topic_of(town, COUNTY)
+    person = windows.person(PROVINCE, size=PHONE).sign_in()
+    for path in ("/overview/topics", "/overview/why", "/overview/nodes", "/overview/differences"):
+        person.open(path)
+        assert person.faults() == [], path
+
+
+def test_open_overview_of_the_province_tells_of_a_topic_in_a_county(windows: Windows, town: Town):
+    person = windows.person(PROVINCE).sign_in()
+    person.open("/overview")
+    whole = person.page.locator(".counts strong").first
+    before, picture = int(whole.inner_text()), person.page.locator("#overview img").first.get_attribute("src")
+    topic_of(town, COUNTY, title="省里当场看到的议题")
+    expect(whole).to_have_text(str(before + 1), timeout=PATIENCE_MS)
+    shown = person.page.locator("#overview img").first
+    assert shown.get_attribute("src") != picture
+    expect(shown).to_have_js_property("naturalWidth", 520)
+    assert (person.strayed, person.said) == ([], [])
+
+
 WHOLE = ("/overview", "/overview/topics", "/trust", "/links", "/drafts", "/posters", "/account")
 LONG = "关于" + "背街小巷积水与路灯不亮" * 12 + "Attachment_Without_Any_Break_2026_final.pdf"
 

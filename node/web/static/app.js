@@ -9,12 +9,22 @@ const root = document.documentElement;
 
 let asking = false;
 let again = false;
+let renewed = 0;
+let rests = 0;
+
+// A page that is dear to make says with data-rest how many seconds it rests between two of its states.
+function rest() {
+  return Number(document.querySelector("[data-rest]")?.dataset.rest ?? 0) * 1000;
+}
 
 async function renew() {
   if (document.hidden) { again = true; return; }
+  const early = renewed + rest() - Date.now();
+  if (early > 0) { clearTimeout(rests); rests = setTimeout(renew, early); return; }
   if (asking) { again = true; return; }
   asking = true;
   again = false;
+  renewed = Date.now();
   try {
     const reply = await fetch(location.href, { headers: { "Accept": "text/html" }, credentials: "same-origin" });
     if (reply.ok && !reply.redirected) swap(new DOMParser().parseFromString(await reply.text(), "text/html"));
