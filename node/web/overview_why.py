@@ -39,7 +39,12 @@ def reasons(visit: Visit) -> Response:
     wanted, errors = filter_of(visit, FILTERS, keep_empty=True)
     asked = asked_of(wanted)
     return visit.page(
-        "overview_why.html", found=why(visit.ctx, wanted), asked=asked, errors=errors, query=urlencode(asked)
+        "overview_why.html",
+        found=why(visit.ctx, wanted),
+        asked=asked,
+        errors=errors,
+        query=urlencode(asked),
+        narrowed=lambda code: urlencode({**asked, "custodian": code}),
     )
 
 
