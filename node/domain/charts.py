@@ -29,13 +29,15 @@ _LINE_PX = 18
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One row of figures. `rate` stands for the bar instead where the ranking is by a ratio."""
+    """One row of figures. `rate` stands for the bar instead where the ranking is by a ratio; tiles of one `group`
+    stand together under its name."""
 
     label: str
     count: int
     closed: int = 0
     overdue: int = 0
     rate: float | None = None
+    group: str = ""
 
     @property
     def parts(self) -> dict[str, int]:
@@ -120,66 +122,80 @@ def funnel(rows: Sequence[Bar], total: int, size: Size, theme: Theme) -> Spec:
 
 def tiles(rows: Sequence[Bar], words: Mapping[str, str], size: Size, theme: Theme) -> Spec:
     """A treemap: the larger a tile the more topics, the redder the larger the part of them that is late."""
-    look, width = _LOOKS[theme], WIDTHS[size]
-    values = [
-        {"id": str(at), "parent": "all", "label": row.label, "n": row.count, "late": row.overdue, "part": _part(row)}
-        for at, row in enumerate(rows)
-        if row.count
-    ]
-    tree = [
-        {"type": "stratify", "key": "id", "parentKey": "parent"},
-        {
-            "type": "treemap",
-            "field": "n",
-            "sort": {"field": "value", "order": "descending"},
-            "round": True,
-            "method": "squarify",
-            "paddingInner": 2,
-            "size": [{"signal": "width"}, {"signal": "height"}],
-        },
-    ]
+    look, width, height = _LOOKS[theme], WIDTHS[size], 400 if size == "wide" else 440
+    shown = [row for row in rows if row.count]
+    head = _LINE_PX if any(row.group for row in shown) else 0
+    treemap = {
+        "type": "treemap",
+        "field": "n",
+        "sort": {"field": "value", "order": "descending"},
+        "round": True,
+        "method": "squarify",
+        "paddingInner": 2,
+        "paddingTop": head,
+        "size": [width, height + head],
+    }
+    tree = [{"type": "stratify", "key": "id", "parentKey": "parent"}, treemap]
     return {
         "$schema": VEGA,
         "width": width,
-        "height": 400 if size == "wide" else 440,
+        "height": height,
         "padding": 0,
         "autosize": "none",
         "config": {"text": {"font": FONTS, "fontSize": TEXT_PX, "fill": look.ink}},
         "data": [
-            {"name": "tree", "values": [{"id": "all", "parent": None}, *values], "transform": tree},
-            {"name": "tiles", "source": "tree", "transform": [{"type": "filter", "expr": "datum.parent === 'all'"}]},
+            {"name": "tree", "values": _nodes(shown), "transform": tree},
+            {"name": "tiles", "source": "tree", "transform": [{"type": "filter", "expr": "isValid(datum.n)"}]},
+            {"name": "heads", "source": "tree", "transform": [{"type": "filter", "expr": "isValid(datum.head)"}]},
         ],
         "scales": [{"name": "heat", "domain": [0, 0.5], "range": [look.calm, look.hot], "clamp": True}],
-        "marks": [_tile(words), _caption("datum.label", 1), _caption(_counted(words), 2)],
+        "marks": [
+            _tile(words, head),
+            _caption("tiles", "datum.label", 1, head),
+            _caption("tiles", _counted(words), 2, head),
+            _caption("heads", "datum.head", 1, head + 3, bold=True),
+        ],
     }
 
 
-def _tile(words: Mapping[str, str]) -> Spec:
+def _nodes(rows: Sequence[Bar]) -> list[Spec]:
+    """The tree: everything, the groups where there are any, the tiles."""
+    groups = sorted({row.group for row in rows if row.group})
+    heads = [{"id": f"group {name}", "parent": "all", "head": name} for name in groups]
+    leaves = [
+        {
+            "id": f"tile {at}",
+            "parent": f"group {row.group}" if row.group else "all",
+            "label": row.label,
+            "n": row.count,
+            "late": row.overdue,
+            "part": row.overdue / row.count,
+        }
+        for at, row in enumerate(rows)
+    ]
+    return [{"id": "all", "parent": None}, *heads, *leaves]
+
+
+def _tile(words: Mapping[str, str], head: int) -> Spec:
+    """`head`: how far everything is moved up, for the tree as a whole has no heading."""
     told = f"datum.label + '：{words['count']} ' + datum.n + '，{words['overdue']} ' + datum.late"
-    edges = {name: {"field": name.replace("2", "1") if "2" in name else name + "0"} for name in ("x", "y", "x2", "y2")}
-    return {
-        "type": "rect",
-        "from": {"data": "tiles"},
-        "encode": {"update": {**edges, "fill": {"scale": "heat", "field": "part"}, "description": {"signal": told}}},
-    }
+    across = {"x": {"field": "x0"}, "x2": {"field": "x1"}}
+    down = {"y": {"field": "y0", "offset": -head}, "y2": {"field": "y1", "offset": -head}}
+    fill = {"fill": {"scale": "heat", "field": "part"}, "description": {"signal": told}}
+    return {"type": "rect", "from": {"data": "tiles"}, "encode": {"update": {**across, **down, **fill}}}
 
 
-def _caption(expression: str, line: int) -> Spec:
-    """A line of text in each tile that has the room for one; what is too long is cut."""
+def _caption(data: str, expression: str, line: int, up: int, bold: bool = False) -> Spec:
+    """A line of text in each that has the room for one; what is too long is cut."""
     room = f"datum.x1 - datum.x0 > {2 * _GLYPH_PX + 8} && datum.y1 - datum.y0 > {line * _LINE_PX + 6}"
-    return {
-        "type": "text",
-        "from": {"data": "tiles"},
-        "encode": {
-            "update": {
-                "x": {"field": "x0", "offset": 6},
-                "y": {"field": "y0", "offset": line * _LINE_PX},
-                "limit": {"signal": "max(datum.x1 - datum.x0 - 8, 1)"},
-                "text": {"signal": f"{room} ? {expression} : ''"},
-                "aria": {"value": False},
-            }
-        },
+    placed = {"x": {"field": "x0", "offset": 2 if bold else 6}, "y": {"field": "y0", "offset": line * _LINE_PX - up}}
+    text = {
+        "limit": {"signal": "max(datum.x1 - datum.x0 - 8, 1)"},
+        "text": {"signal": f"{room} ? {expression} : ''"},
+        "fontWeight": {"value": "bold" if bold else "normal"},
+        "aria": {"value": False},
     }
+    return {"type": "text", "from": {"data": data}, "encode": {"update": {**placed, **text}}}
 
 
 def _counted(words: Mapping[str, str]) -> str:
@@ -187,11 +203,6 @@ def _counted(words: Mapping[str, str]) -> str:
     both = f"datum.n + ' · {words['overdue']} ' + datum.late"
     width = f"datum.x1 - datum.x0 > {_GLYPH_PX} * {len(words['overdue']) + 4}"
     return f"(datum.late && {width} ? {both} : '' + datum.n)"
-
-
-def _part(row: Bar) -> float:
-    """Which part of the topics is late."""
-    return row.overdue / row.count
 
 
 def _frame(size: Size, theme: Theme, height: int) -> Spec:

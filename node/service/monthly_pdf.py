@@ -46,7 +46,7 @@ def monthly_pdf(ctx: Context, month: str | None = None) -> bytes:
 
 def _pictures(ctx: Context, seen: Overview, period: str) -> list[Picture]:
     """Those of the month; only the months lead up to it."""
-    drawn: dict[Name, Picture] = pictures(seen, "", "zh")
+    drawn: dict[Name, Picture] = pictures(seen, "", "zh", names(ctx).place)
     last = months_on(date(int(period[:4]), int(period[5:]), 1), 1) - DAY
     until = views.FigureFilter.model_validate({"to": last.isoformat()})
     drawn["months"] = picture(ctx, "months", until, "", "zh")

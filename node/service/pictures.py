@@ -6,7 +6,7 @@ browser keeps it while the figures are the same, and asks for another as soon as
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Literal, cast, get_args
 
@@ -15,13 +15,17 @@ from node.domain import charts
 from node.domain.charts import Bar, Size, Spec, Theme
 from node.domain.topic import STEPS
 from node.service.aggregate import figures, funnel
+from node.service.names import names
 from node.service.overview import Overview, question_by_child, ranked
 from node.service.press import mark, press
 from schemas import aggregate as views
 
 Name = Literal["areas", "children", "months", "funnel"]
+PlaceName = Callable[[str], str]
 NAMES: tuple[Name, ...] = get_args(Name)
 Language = Literal["zh", "en"]
+GROUPED_FROM = 25
+"""So many places or more stand together by the city they lie in."""
 ROWS_MAX = 16
 """Branches one picture ranks; the table beside it has them all."""
 TOLD = 3
@@ -111,25 +115,25 @@ class Picture:
         return words["gist"].format(title=words[self.name], total=self.total, rows=rows or "0") + more
 
 
-def pictures(seen: Overview, rank: str, lang: Language) -> dict[Name, Picture]:
+def pictures(seen: Overview, rank: str, lang: Language, place: PlaceName) -> dict[Name, Picture]:
     """All of them, of figures that are there already."""
     return {
-        "areas": _areas(seen.areas, lang),
-        "children": _children(seen.children, rank, lang),
-        "months": _months(seen.months, lang),
-        "funnel": _funnel(seen.funnel, lang),
+        "areas": of_areas(seen.areas, lang, place),
+        "children": of_children(seen.children, rank, lang),
+        "months": of_months(seen.months, lang),
+        "funnel": of_funnel(seen.funnel, lang),
     }
 
 
 def picture(ctx: Context, name: Name, wanted: views.FigureFilter, rank: str, lang: Language) -> Picture:
     """One of them, of figures counted now. Raises Invalid."""
     if name == "funnel":
-        return _funnel(funnel(ctx, wanted), lang)
+        return of_funnel(funnel(ctx, wanted), lang)
     if name == "children":
-        return _children(figures(ctx, question_by_child(wanted)), rank, lang)
+        return of_children(figures(ctx, question_by_child(wanted)), rank, lang)
     by: views.By = "area" if name == "areas" else "month"
     view = figures(ctx, views.FigureQuery.model_validate({**wanted.model_dump(mode="json"), "by": by}))
-    return _areas(view, lang) if name == "areas" else _months(view, lang)
+    return of_areas(view, lang, names(ctx).place) if name == "areas" else of_months(view, lang)
 
 
 class Remembered:
@@ -158,19 +162,29 @@ def remembered(ctx: Context) -> Remembered:
     return cast(Remembered, ctx.cache.setdefault(_REMEMBERED, Remembered()))
 
 
-def _areas(view: views.FiguresView, lang: Language) -> Picture:
-    return Picture("areas", _bars(view.rows, lang), view.total.sums.count, lang)
+def of_areas(view: views.FiguresView, lang: Language, place: PlaceName) -> Picture:
+    bars = _bars(view.rows, lang)
+    if len(bars) >= GROUPED_FROM:
+        cities = [_city_of(row.key) for row in view.rows]
+        groups = [place(city) if city else WORDS[lang]["none"] for city in cities]
+        bars = tuple(replace(bar, group=group) for bar, group in zip(bars, groups, strict=True))
+    return Picture("areas", bars, view.total.sums.count, lang)
 
 
-def _children(view: views.FiguresView, rank: str, lang: Language) -> Picture:
+def _city_of(area: str) -> str:
+    """The first four of the digits of a division name the city it lies in."""
+    return area[:4] + "00" if area else ""
+
+
+def of_children(view: views.FiguresView, rank: str, lang: Language) -> Picture:
     return Picture("children", _bars(ranked(view.rows, rank), lang, rank), view.total.sums.count, lang)
 
 
-def _months(view: views.FiguresView, lang: Language) -> Picture:
+def of_months(view: views.FiguresView, lang: Language) -> Picture:
     return Picture("months", _bars(view.rows, lang), view.total.sums.count, lang)
 
 
-def _funnel(view: views.FunnelView, lang: Language) -> Picture:
+def of_funnel(view: views.FunnelView, lang: Language) -> Picture:
     words = WORDS[lang]
     bars = tuple(Bar(words[step.step], step.count) for step in view.steps if step.step in STEPS)
     return Picture("funnel", bars, view.total, lang)

@@ -40,7 +40,7 @@ def dashboard(visit: Visit) -> Response:
     seen = overview(visit.ctx, wanted)
     rank = visit.query("rank") if visit.query("rank") in RANKS else ""
     asked = asked_of(wanted)
-    drawn = pictures(seen, rank, visit.lang)
+    drawn = pictures(seen, rank, visit.lang, visit.names.place)
     remembered(visit.ctx).keep(drawn.values())
     return visit.page(
         "overview.html",
