@@ -23,7 +23,7 @@ from benchmarks import gansu
 from benchmarks.field import Client, running
 from benchmarks.filled import NOW, YEARS_DAYS, fill, row
 from benchmarks.measure import Figure, median, percentile, table
-from benchmarks.pages import Window
+from benchmarks.window import Window
 from node.clock import Clock, instant
 from node.config import Settings
 from node.context import Context

@@ -5,16 +5,15 @@ would work on, and the topics that are opened are real ones. Figures are made of
 the audit has as many lines.
 """
 
-import http.client
 import re
 import sqlite3
-import time
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from benchmarks.field import CHILD, PARENT, PASSWORD, pair, running
 from benchmarks.measure import Figure, median, percentile
 from benchmarks.million import fill
+from benchmarks.window import Window
 from benchmarks.work import author
 from node.context import Context
 from node.domain.policy import ROLES
@@ -85,7 +84,7 @@ def measure(folder: Path) -> list[Figure]:
     author(child, BACKLOG)
     paths = {name: path.format(id=topics[0], secret=kept[0].secret) for name, path in VISITS.items()}
     with running(here.parent, here.url):
-        window = Window(here.url)
+        window = Window(here.url, "everything")
         figures = [_figure(name, window, path, "") for name, path in paths.items()]
         figures.append(_first_page(window))
         jobs = Jobs(child)
@@ -94,40 +93,6 @@ def measure(folder: Path) -> list[Figure]:
         jobs.stop()
     child.engine.dispose()
     return figures
-
-
-class Window:
-    """A clerk's browser, signed in; asks as browsers do, compressed."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._conn = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-        self._cookies: dict[str, str] = {}
-        _, page, _ = self.get("/sign-in", packed=False)
-        token = re.search(r'name="csrf" value="(\w+)"', page.decode())
-        assert token is not None
-        form = {"csrf": token[1], "username": "everything", "password": PASSWORD, "next": "/"}
-        status, _, _ = self._ask("POST", "/sign-in", urlencode(form), False)
-        assert status == 303, status
-
-    def get(self, path: str, packed: bool = True) -> tuple[int, bytes, float]:
-        """Status, bytes as they came, milliseconds."""
-        return self._ask("GET", path, None, packed)
-
-    def _ask(self, method: str, path: str, body: str | None, packed: bool) -> tuple[int, bytes, float]:
-        headers = {"accept": "text/html", "cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items())}
-        headers |= {"accept-encoding": "gzip"} if packed else {}
-        headers |= {"content-type": "application/x-www-form-urlencoded"} if body else {}
-        began = time.perf_counter()
-        self._conn.request(method, path, body, headers)
-        answer = self._conn.getresponse()
-        raw = answer.read()
-        taken = (time.perf_counter() - began) * 1000
-        for name, value in answer.getheaders():
-            if name.lower() == "set-cookie":
-                key, _, rest = value.partition("=")
-                self._cookies[key] = rest.partition(";")[0]
-        return answer.status, raw, taken
 
 
 def _figure(name: str, window: Window, path: str, when: str) -> Figure:
