@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from node.clock import instant
+from node.clock import instant, parse_instant
 from node.service.names import Names
 from node.web.assets import asset_url
 from node.web.menu import MENU, current
@@ -50,9 +50,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset_url, htmx_config=HTMX_CONFIG, menu=MENU, menu_item=current)
-    made.filters.update(
-        when=_when, day=_day, short=_short, bytes=_bytes, sort_of=_sort_of, words_of=_words_of, offices=_offices
-    )
+    made.filters.update(when=_when, day=_day, told_when=_told_when, bytes=_bytes, sort_of=_sort_of)
+    made.filters.update(short=_short, words_of=_words_of, offices=_offices)
     return made
 
 
@@ -64,6 +63,11 @@ def local_day(at: datetime) -> str:
 def _when(at: datetime | None) -> Markup:
     """Day and minute."""
     return _time(at, "%Y-%m-%d %H:%M")
+
+
+def _told_when(told: str) -> Markup:
+    """As `_when`, of an instant as a statement says it."""
+    return _when(parse_instant(told))
 
 
 def _day(at: datetime | None) -> Markup:

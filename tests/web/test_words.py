@@ -9,6 +9,7 @@ import pytest
 
 import node.web
 from node.api.problems import KINDS
+from node.domain.policy import VERBS
 from node.domain.refusals import Invalid
 from node.web.errors import field_errors
 from node.web.words import UnknownWord, Words, pairs, pick
@@ -17,6 +18,7 @@ from schemas.statement import Share, Status
 
 WEB = Path(node.web.__file__).parent
 KEY = re.compile(r"[\"']([a-z_]+(?:\.[A-Za-z_-]+)+)[\"']")
+AUDITED = re.compile(r"\.audit\(\"([a-z_-]+)\"")
 RULE = re.compile(r"rule=\"([a-z_]+)\"")
 PREFIX = re.compile(r"[\"']([a-z_]+(?:\.[A-Za-z_-]+)*\.)[\"']\s*~|f\"([a-z_]+(?:\.[A-Za-z_-]+)*\.)\{")
 
@@ -77,6 +79,13 @@ def test_every_rule_a_field_may_break_is_said_in_words_and_no_other():
     rules = {rule for text in texts for rule in RULE.findall(text)}
     assert len(rules) > 20
     assert {f"problem.rule.{rule}" for rule in rules} == {key for key in pairs() if key.startswith("problem.rule.")}
+
+
+def test_everything_the_audit_tells_of_has_a_name():
+    texts = [file.read_text("utf-8") for file in WEB.parent.rglob("*.py")]
+    told = {name for text in texts for name in AUDITED.findall(text)}
+    assert len(told) > 30
+    assert {f"audit.did.{name}" for name in told | VERBS} <= pairs().keys()
 
 
 def test_broken_rule_is_said_in_the_readers_language():
