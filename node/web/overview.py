@@ -16,7 +16,7 @@ from node.service.pictures import NAMES, Name, Picture, picture, pictures, remem
 from node.web.overview_ask import asked_of, filter_of, month_asked
 from node.web.pages import Pages
 from node.web.render import XLSX
-from node.web.visit import HEADERS, Visit
+from node.web.visit import Visit
 from schemas.aggregate import Figures
 
 router = Pages()
@@ -25,9 +25,7 @@ ASKED = ("from", "to", "child")
 """What narrows the page; the topics behind a figure take every filter there is."""
 SIZES: tuple[Size, ...] = get_args(Size)
 THEMES: tuple[Theme, ...] = get_args(Theme)
-SVG, PDF = "image/svg+xml", "application/pdf"
-KEPT = "private, max-age=300"
-"""A picture named by what it shows may be kept in the browser for a while; there are no names of people in it."""
+PDF = "application/pdf"
 COUNTED = {"closing_rate": {"status": "closed"}, "solution_rate": {"outcome": "A"}, "overdue_rate": {"overdue": "true"}}
 """Which topics a ratio counts, where one filter names them; another opens to those it divides by."""
 MONTHS_SHOWN = 24
@@ -71,8 +69,7 @@ def chart(visit: Visit) -> Response:
         raise NotFound
     size, theme = _one_of(visit, "size", SIZES), _one_of(visit, "theme", THEMES)
     found = remembered(visit.ctx).recall(name, shown) or _counted(visit, name)
-    kept = {"Cache-Control": KEPT} if shown == found.mark else {}
-    return Response(found.svg(size, theme), media_type=SVG, headers={**HEADERS, **kept})
+    return visit.picture(found.svg(size, theme), kept=shown == found.mark)
 
 
 @router.get("/overview.xlsx", verb="read")

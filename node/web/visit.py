@@ -35,6 +35,7 @@ HEADERS: Mapping[str, str] = {
     "Vary": "Cookie, Accept-Encoding",
 }
 """Of every page. No script and no style stands in a page itself, so the policy needs no exception."""
+PICTURES_KEPT = "private, max-age=300"
 GZIP_FROM_BYTES = 1400
 GZIP_LEVEL = 5
 GUEST_BYTES = 32
@@ -137,6 +138,13 @@ class Visit:
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type=media, headers=headers)
 
+    def picture(self, content: bytes, kept: bool) -> Response:
+        """An SVG of a page; `kept`: its address names what it shows, so a browser may keep it for a while."""
+        response = self._packed(content, 200, "image/svg+xml")
+        if kept:
+            response.headers["Cache-Control"] = PICTURES_KEPT
+        return response
+
     def to(self, path: str, said: str | None = None, **values: object) -> Response:
         """On to another page, which will say `said` on top."""
         response = RedirectResponse(path, 303, headers=HEADERS)
@@ -144,12 +152,12 @@ class Visit:
             cookies.set_flash(response, self.ctx, said, values)
         return self._with_cookies(response)
 
-    def _packed(self, content: bytes, status: int) -> Response:
+    def _packed(self, content: bytes, status: int, media: str = "text/html; charset=utf-8") -> Response:
         headers = dict(HEADERS)
         if len(content) >= GZIP_FROM_BYTES and "gzip" in self.request.headers.get("accept-encoding", ""):
             content = gzip.compress(content, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        return Response(content, status, headers, "text/html; charset=utf-8")
+        return Response(content, status, headers, media)
 
     def _with_cookies(self, response: Response) -> Response:
         for name, value in self.pending.items():

@@ -153,6 +153,13 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
+// Paper is light: a picture drawn for a dark screen is turned round there, for another one would come too late.
+addEventListener("beforeprint", () => {
+  for (const picture of document.querySelectorAll("img.chart")) {
+    picture.classList.toggle("drawn-dark", picture.currentSrc.includes("theme=dark"));
+  }
+});
+
 document.querySelector("[data-focus-first]")?.focus();
 drafts();
 const menu = document.querySelector(".menu");
