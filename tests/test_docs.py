@@ -63,7 +63,7 @@ def test_links_between_documents_lead_somewhere(page: Path):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/install.md", "docs/cli.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/install.md", "docs/cli.md", "docs/aggregation.md"])
 def test_page_for_offices_stands_in_chinese_too(page: str):
     english = ROOT / page
     chinese = english.with_suffix(".zh-CN.md")
