@@ -1,7 +1,7 @@
 # Every command sets up what it needs first; that is quick when nothing changed.
 # PYTHON=... chooses the interpreter that .venv is made with (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim model faults bench lint lock clean runtime
+.PHONY: help setup demo test check sim model fuzz faults bench lint lock clean runtime
 
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -n 2
@@ -37,6 +37,9 @@ sim: setup ## simulate many nodes under faults (ARGS="...")
 
 faults: setup ## strike real processes (ARGS="kills --count 5000 --jobs 2")
 	$(RUN) tests.fault $(ARGS)
+
+fuzz: setup ## damaged input for every decoder (ARGS="--count 1000000 --jobs 2")
+	$(RUN) tests.fuzz $(ARGS)
 
 model: setup ## check the models of the protocol in every state, to further bounds than make test (ARGS="...")
 	$(RUN) tests.model --large $(ARGS)

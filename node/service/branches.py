@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, null, select, update
 
 from node.domain.topic import Topic, recall_sent, work
+from node.service import forks
 from node.store.projections import entry_row, orphan_row, term_text
 from node.store.tables import entries, orphans, outbox, remarks, sent_before, statements
 from node.store.topics import Working
@@ -45,20 +46,49 @@ def take(batch: "Batch", found: Working, statement: Statement, source: NodeCode 
     before, entry = found.chain, statement.payload
     assert before is not None  # noqa: S101 - the caller has a chain
     batch.flush_rows()
-    if entry.prev is None or batch.topic_of_entry(entry.prev) != before.topic:
+    held = forks.path_to(batch, before.topic, statement)
+    start = held[0].statement.payload.prev if held else entry.prev
+    if start is None or batch.topic_of_entry(start) != before.topic:
         evolve(before, statement, batch.roster)
         raise Held("wrong-position", entry.kind)  # evolve takes nothing that is not after the head
     _check_rival(batch, before.topic, statement)
-    branch = branch_to(batch, before.topic, entry.prev).extended(batch, statement)
-    if branch.chain.rank <= before.rank:
-        batch.store(statement, source, before.topic)
-        batch.add("orphans", _with_disposal(batch, before.topic, orphan_row(statement, before.topic)))
-        found.lost, found.dirty = found.lost | branch.chain.participants, True
-        _pass_on(batch, found, [statement], source)
-        return False
+    branch = branch_to(batch, before.topic, start)
+    for one in (*(one.statement for one in held), statement):
+        branch = branch.extended(batch, one)
+    forks.store(batch, before.topic, held)
     batch.store(statement, source, before.topic)
+    new = [*(one.statement for one in held), statement]
+    if branch.chain.rank <= before.rank:
+        _orphan(batch, found, new, branch.chain.participants, source)
+        return False
     _switch(batch, found, branch, source)
     return True
+
+
+def release(batch: "Batch", found: Working) -> None:
+    """A claim ends what two entries of one position had stopped: what is held of it is beside the chain now (R9)."""
+    chain = found.chain
+    assert chain is not None  # noqa: S101 - just claimed
+    for one in forks.held(batch, chain.topic):
+        said = one.statement.payload
+        if said.term.g >= chain.term.g or said.prev is None or batch.topic_of_entry(said.prev) != chain.topic:
+            continue
+        batch.flush_rows()
+        try:
+            branch = branch_to(batch, chain.topic, said.prev).extended(batch, one.statement)
+        except Held:
+            continue
+        forks.store(batch, chain.topic, [one])
+        _orphan(batch, found, [one.statement], branch.chain.participants, one.peer)
+
+
+def _orphan(
+    batch: "Batch", found: Working, new: Sequence[Statement], participants: frozenset[NodeCode], source: NodeCode | None
+) -> None:
+    for statement in new:
+        batch.add("orphans", _with_disposal(batch, found.id, orphan_row(statement, found.id)))
+    found.lost, found.dirty = found.lost | participants, True
+    _pass_on(batch, found, new, source)
 
 
 def branch_to(batch: "Batch", topic: TopicId, end: Digest) -> Branch:

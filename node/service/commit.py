@@ -287,6 +287,8 @@ class Batch:
         self._chains.setdefault(found.id, []).append(statement.id)
         if entry.kind in ("adopted", "set_aside"):
             branches.disposed(self, statement)
+        elif entry.kind == "claimed":
+            branches.release(self, found)
         react.to_entry(self, found, statement, source)
 
     def _check_key(self, statement: Statement, source: NodeCode | None) -> None:
@@ -494,9 +496,11 @@ class Batch:
         if found.chain is not None:
             found.text, found.dirty = content, True
 
-    def store(self, statement: Statement, source: NodeCode | None, topic: TopicId | None) -> None:
+    def store(
+        self, statement: Statement, source: NodeCode | None, topic: TopicId | None, relayed: bool = False
+    ) -> None:
         self.fresh[statement.id] = statement
-        if statement.id in self._relayed:
+        if relayed or statement.id in self._relayed:
             return
         row = {"id": statement.id, "raw": statement.raw, "typ": statement.typ, "author": statement.payload.author}
         self.add("statements", {**row, "at": self.now, "source": source})

@@ -4,7 +4,7 @@ Statements, parts, streams, links and people's own tables stay as they are. A st
 out; verify names it afterwards.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -26,7 +26,7 @@ from node.store import log_tables as lt
 from node.store import tables as t
 from node.store import topics as topic_rows
 from node.store.codec import inc_of
-from node.store.engine import writing
+from node.store.engine import insert_new, writing
 from node.store.projections import (
     entry_row,
     orphan_row,
@@ -111,6 +111,7 @@ def _insert_statements(folding: Folding) -> None:
                 rows[t.remarks].append(remark_row(statement, row.stored_at))
             elif statement.typ == SUMMARY:
                 rows[ag.summaries].append(summary_row(statement, row.stored_at))
+        insert_new(folding.conn, t.entries, rows.pop(t.entries))
         _insert(folding.conn, rows)
 
 
@@ -153,25 +154,45 @@ def _insert_leaves(conn: Connection) -> None:
 
 def _part_branches(folding: Folding) -> None:
     """Where a topic has more entries than one path, the path to the highest (term, seq) is the chain (SPEC 14.6)."""
+    rivals = _rivals(folding)
     e = t.entries.c
     branching = select(e.topic).group_by(e.topic).having(func.count() > func.max(e.seq) + 1)
-    for topic in folding.conn.execute(branching).scalars().all():
+    for topic in sorted({*folding.conn.execute(branching).scalars(), *rivals}):
         query = select(*fold.stored(e.id)).join(t.statements, t.statements.c.id == e.id).where(e.topic == topic)
-        found = {statement.id: statement for _, statement in _in_order(folding, query)}
-        at: Digest | None = max(found.values(), key=lambda one: (one.payload.term, one.payload.seq)).id
-        path: set[Digest] = set()
-        while at is not None:
-            path.add(at)
-            at = found[at].payload.prev
+        placed = {statement.id: statement for _, statement in _in_order(folding, query)}
+        found = placed | rivals.get(topic, {})
+        path = _path(found)
         disposals = {
             found[id].payload.body.orphan: found[id].payload.kind
             for id in path
             if found[id].payload.kind in ("adopted", "set_aside")
         }
+        folding.conn.execute(delete(t.entries).where(e.topic == topic, e.id.not_in(path)))
         lost = [statement for id, statement in found.items() if id not in path]
-        folding.conn.execute(delete(t.entries).where(e.id.in_([statement.id for statement in lost])))
         rows = [{**orphan_row(statement, topic), "disposed": disposals.get(statement.id)} for statement in lost]
-        _insert(folding.conn, {t.orphans: rows})
+        late = [entry_row(found[id], topic) for id in path if id not in placed]
+        _insert(folding.conn, {t.entries: late, t.orphans: rows})
+
+
+def _rivals(folding: Folding) -> dict[TopicId, dict[Digest, Statement]]:
+    """Entries, by topic, for whose position there was another one already: what is left of a fork (R9)."""
+    here = select(t.entries.c.id).where(t.entries.c.id == t.statements.c.id).exists()
+    unapplied = waiting(folding.conn)
+    query = select(*fold.stored(t.statements.c.id)).where(t.statements.c.typ == ENTRY, ~here)
+    found: dict[TopicId, dict[Digest, Statement]] = {}
+    for _, statement in _in_order(folding, query.order_by(t.statements.c.pos)):
+        if statement.id not in unapplied:
+            found.setdefault(topic_of(statement) or statement.id, {})[statement.id] = statement
+    return found
+
+
+def _path(found: Mapping[Digest, Statement]) -> list[Digest]:
+    at: Digest | None = max(found.values(), key=lambda one: (one.payload.term, one.payload.seq)).id
+    path: list[Digest] = []
+    while at is not None:
+        path.append(at)
+        at = found[at].payload.prev
+    return path[::-1]
 
 
 def _in_order(folding: Folding, query: Any) -> Iterator[tuple[Any, Statement]]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, true, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, true, update
 
 from node.context import Context
-from node.service import clones, compare, healing, life, parts, witness
+from node.service import branches, clones, compare, forks, healing, life, parts, witness
 from node.service import roster as rosters
 from node.service.commit import Batch, write
 from node.service.compare import NOTHING as NOTHING_ASKED
@@ -23,13 +23,13 @@ from node.store import links as link_rows
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
-from node.store.tables import challenges, entries, orphans, parked, registry, remarks, statements
+from node.store.tables import challenges, parked
 from schemas.exchange import Ack, Disposition, Pull, Verdict
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
 from sync.roster import Roster
-from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement, open_many, open_statement, parse
+from sync.sealing import ENTRY, REMARK, SUMMARY, Statement, open_many, open_statement, parse
 from sync.stream import stream_start
 from sync.strict import strict_json
 
@@ -157,6 +157,7 @@ def retry_parked(ctx: Context) -> int:
     with write(ctx) as batch:
         while done := _retry(batch, parked.c.code.in_(("unknown-kind", "unknown-type")), "held"):
             total += done + _retry(batch, true(), "deferred")
+        total += _retry_claims(batch, true())
     return total
 
 
@@ -306,6 +307,7 @@ def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[State
         if disposition in ("deferred", "held"):
             seq = _next_without_position(batch, link.peer)
             _park(batch, link, item, seq, disposition, code or "", disposition, relayed, NO_INCARNATION)
+            found.applied += _after_fork(batch, result, code)
         elif disposition == "applied":
             found.applied += 1
             if batch.flags.deferred and isinstance(result, Statement):
@@ -366,6 +368,7 @@ def _take(batch: Batch, link: Link, found: Received, item: Item, seq: int, resul
     if disposition not in ("applied", "duplicate"):
         state = "refused" if disposition == "refused" else disposition
         _park(batch, link, item, seq, disposition, code or "", state, relayed)
+        found.applied += _after_fork(batch, result, code)
     if disposition != "applied":
         found.verdicts.append(Verdict(seq=seq, id=item.id, disposition=disposition, code=code))
     else:
@@ -390,7 +393,7 @@ def _judge(
     try:
         batch.apply(result, peer)
     except SyncError as error:
-        _prove_equivocation(batch, result, error)
+        forks.prove(batch, result, error)
         relayed = error.code in _RELAYED_CODES and batch.relay(result, peer)
         return _disposition(error), error.code, relayed
     return "applied", None, False
@@ -409,43 +412,6 @@ def _disposition(error: SyncError) -> Disposition:
     if isinstance(error, Deferred):
         return "deferred"
     return "held" if isinstance(error, Held) else "refused"
-
-
-def _prove_equivocation(batch: Batch, statement: Statement, error: SyncError) -> None:
-    """Two statements of one author and incarnation at one position: keep both, freeze the author (R9)."""
-    if error.code not in ("fork", "equivocation"):
-        return
-    said, topic = statement.payload, getattr(statement.payload, "topic", None)
-    chain = batch.working(topic).chain if topic else None
-    if chain is None and statement.typ != REGISTRY:
-        return
-    batch.flush_rows()
-    for row in batch.conn.execute(_rivals(statement)).all():
-        other = open_statement(parse(row.raw), batch.roster.keyring).payload
-        same_term = statement.typ != ENTRY or row.typ != ENTRY or other.term == said.term
-        if (other.author, other.inc) == (said.author, said.inc) and same_term:
-            batch.equivocation(row.id, statement.id, chain, said.author, said.inc)
-            return
-
-
-def _rivals(statement: Statement) -> Select[Any]:
-    """What is stored at the statement's position; that of an acceptance or a decline is also the offer it answers."""
-    said = statement.payload
-    seq = getattr(said, "seq", -1)
-    if statement.typ == REGISTRY:
-        r = registry.c
-        there = select(r.id).where(r.author == said.author, r.inc == inc_text(said.inc), r.seq == seq)
-        return select(statements.c.id, statements.c.raw, statements.c.typ).where(statements.c.id.in_(there))
-    ids = [select(table.c.id).where(table.c.topic == said.topic, table.c.seq == seq) for table in (entries, orphans)]
-    if said.kind == "accepted":
-        ids.append(select(remarks.c.id).where(remarks.c.entry == said.body.offer, remarks.c.kind == "declined"))
-    elif said.kind == "declined":
-        answer = select(entries.c.seq + 1).where(entries.c.id == said.entry).scalar_subquery()
-        accepted = (entries.c.topic == said.topic, entries.c.seq == answer, entries.c.kind == "accepted")
-        ids.append(select(entries.c.id).where(*accepted))
-    return select(statements.c.id, statements.c.raw, statements.c.typ).where(
-        or_(*(statements.c.id.in_(q) for q in ids))
-    )
 
 
 def _repeat(batch: Batch, link: Link, found: Received, item: Item, seq: int) -> None:
@@ -537,6 +503,29 @@ def _retry_after(batch: Batch, applied: Statement) -> int:
     return _retry(batch, or_(parked.c.code == "unknown-key", registry_gap), "deferred")
 
 
+def _after_fork(batch: Batch, result: Statement | SyncError | str, code: str | None) -> int:
+    """A rival was kept: a claim that stands on it may have come before it, or have ended the matter already (R9)."""
+    if code not in ("fork", "frozen") or not isinstance(result, Statement):
+        return 0
+    topic = result.payload.topic
+    done = _retry_claims(batch, parked.c.topic == topic)
+    found = batch.working(topic)
+    if found.chain is not None:
+        branches.release(batch, found)
+    return done
+
+
+def _retry_claims(batch: Batch, which: Any) -> int:
+    mine = (which, parked.c.state.in_(("held", "deferred")), parked.c.code.in_(forks.CODES))
+    rows = batch.conn.execute(select(parked).where(*mine).order_by(parked.c.id)).all()
+    done = sum(_retry_one(batch, row) for row in rows if _is_claim(row.raw))
+    return done + (_retry(batch, which, "deferred") if done else 0)
+
+
+def _is_claim(raw: bytes) -> bool:
+    return strict_json(parse(raw).payload).get("kind") == "claimed"
+
+
 def _retry(batch: Batch, which: Any, state: str) -> int:
     """Apply parked statements as long as one of them can be."""
     total = 0
@@ -561,7 +550,7 @@ def _retry_one(batch: Batch, row: Any) -> int:
     except Deferred:
         return 0
     except SyncError as error:
-        _prove_equivocation(batch, result, error)
+        forks.prove(batch, result, error)
         if not row.relayed and error.code in _RELAYED_CODES and batch.relay(result, row.peer):
             batch.conn.execute(update(parked).where(parked.c.id == row.id).values(relayed=True))
         _settle(batch, row.id, "held", error.code)
