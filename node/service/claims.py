@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from node.context import Context
 from node.domain.refusals import AlreadyDecided, Invalid, NotADescendant, NotAllowed, NotFound, Refusal
@@ -120,6 +120,13 @@ def listed(ctx: Context, cursor: str | None, limit: int) -> ClaimPage:
     with reading(ctx.engine) as conn:
         found = [_view(row) for row in conn.execute(query)]
     return ClaimPage(items=found[:limit], next=cursor_after(start + limit) if len(found) > limit else None)
+
+
+def count_waiting(ctx: Context, name: str) -> int:
+    """Claims that wait for another person than the one who asked, as seen by this one."""
+    waits = (t.claims.c.state == "needs_approval", t.claims.c.asked_by != name)
+    with reading(ctx.engine) as conn:
+        return int(conn.execute(select(func.count()).select_from(t.claims).where(*waits)).scalar_one())
 
 
 def numbers(ctx: Context, topics: Sequence[TopicId]) -> dict[TopicId, str]:

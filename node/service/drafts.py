@@ -157,6 +157,12 @@ def page(ctx: Context, state: DraftState, cursor: str | None, limit: int) -> Dra
     return DraftPage(items=found[:limit], next=cursor_after(found[limit - 1].id) if more else None)
 
 
+def count_waiting(ctx: Context) -> int:
+    with reading(ctx.engine) as conn:
+        query = select(func.count()).select_from(drafts).where(drafts.c.state == "waiting", drafts.c.kind != "rating")
+        return int(conn.execute(query).scalar_one())
+
+
 def read(ctx: Context, draft: int) -> DraftView:
     """Raises NotFound."""
     with reading(ctx.engine) as conn:

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from node.service import drafts
+from node.service.commit import write
+from schemas.drafts import MatterForm, RefuseForm
 from tests.edge.office import Office
-from tests.web.browser import Browser, Page
+from tests.web.browser import Browser, Page, problems_of_markup
 
 MATTER = {"title": "雁滩公园门口积水严重", "text": "每逢下雨积水半尺。", "areas": "城关区 620103"}
 SHEET = "标题,内容,时间\n井盖丢失,中山路井盖不见了。,2026-01-02 10:00\n,没有标题,2026-01-02\n"
@@ -98,3 +101,16 @@ def test_categories_are_found_by_words(clerk: Browser):
     values = [attrs["data-value"] for tag, attrs in found.elements if tag == "button"]
     assert values
     assert all("物业" in (value or "") for value in values)
+
+
+def test_today_tells_of_what_citizens_sent_until_it_is_decided(office: Office, clerk: Browser):
+    assert "来自巷口的来件" not in clerk.read("/").text
+    with write(office.ctx) as batch:
+        kept = drafts.keep(batch, MatterForm(text="来自巷口的来件"), drafts.CITIZEN)
+    page = clerk.read("/")
+    assert "来自巷口的来件" in page.text
+    assert problems_of_markup(page) == []
+    assert ("a", {"href": f"/drafts/{kept.id}"}) in page.elements
+    with write(office.ctx) as batch:
+        drafts.refuse(batch, kept.id, RefuseForm(reason="已有人反映"))
+    assert "来自巷口的来件" not in clerk.read("/").text
