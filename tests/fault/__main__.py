@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.fault import kills, line, namespaces, plan, power, scene, strace, weather
+from tests.fault import kills, line, namespaces, plan, power, restores, scene, strace, weather
 from tests.fault.campaign import Told, Trial, play
 from tests.fault.lab import Lab
 from tests.fault.proxy import Fault
@@ -99,12 +99,21 @@ def _sound(pair: line.Pair) -> Told:
     return Told(line.sound(pair))
 
 
+def _lives(args: argparse.Namespace, folder: Path) -> list[Trial]:
+    """Six restores and a clone in each town."""
+    if args.name:
+        seed, town, each, clones = map(int, args.name.split(":"))
+        return restores.trials(folder, seed, range(town, town + 1), each, clones)
+    return restores.trials(folder, args.seed, range(-(-(60 if args.count is None else args.count) // 6)), 6, 1)
+
+
 Part = tuple[Callable[[], str | None], Callable[[argparse.Namespace, Path], list[Trial]]]
 PARTS: dict[str, Part] = {
     "kills": (strace.missing, _kills),
     "power": (strace.missing, _power),
     "net": (namespaces.missing, _net),
     "line": (lambda: None, _line),
+    "lives": (lambda: None, _lives),
 }
 """Why it cannot be done here, and what is tried."""
 ALONE = ("net", "line")

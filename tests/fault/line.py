@@ -19,8 +19,9 @@ from node.service.verify import verify
 from schemas.ids import Tier
 from tests.fault.campaign import Told
 from tests.fault.clerk import NAME, PASSWORD, Clerk, Unanswered
+from tests.fault.crew import until
 from tests.fault.forks import Fork
-from tests.fault.lab import log_to, until
+from tests.fault.lab import log_to
 from tests.fault.proxy import DOWN, KINDS, UP, Fault, Proxy
 from tests.fault.scene import load_node, shut
 from tests.nodes import join, lane, settle
@@ -30,10 +31,18 @@ PATIENCE_S = 20.0
 START_S = 60.0
 
 
-def serve_here(pipe: Connection, folder: Path, code: str, port: int, jobs: bool, reserve: int = 0) -> None:
+def serve_here(
+    pipe: Connection,
+    folder: Path,
+    code: str,
+    port: int,
+    jobs: bool,
+    reserve: int = 0,
+    after_contact: bool = False,
+) -> None:
     """A job: `liandong serve` on loopback, until killed."""
     log_to(folder / f"{code}.log")
-    settings = Settings(data=folder / code, disk_reserve_bytes=reserve)
+    settings = Settings(data=folder / code, disk_reserve_bytes=reserve, sign_after_contact=after_contact)
     serve(settings, "127.0.0.1", port, jobs, say=lambda said: pipe.send(("said", said)))
 
 

@@ -15,8 +15,8 @@ from node.service.users import add_user
 from node.service.verify import verify
 from schemas.ids import Tier
 from tests.fault.clerk import NAME, PASSWORD, Clerk
+from tests.fault.crew import until
 from tests.fault.forks import Fork
-from tests.fault.lab import until
 from tests.fault.line import serve_here
 from tests.fault.scene import load_node, shut
 

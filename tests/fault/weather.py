@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from tests.fault.campaign import Told
 from tests.fault.clerk import Unanswered
-from tests.fault.lab import CODES, PARENT, PROVINCE, TREE, Lab, until
+from tests.fault.crew import CODES, PARENT, PROVINCE, TREE, until
+from tests.fault.lab import Lab
 
 BAD_WEATHER_S = 6.0
 CONVERGED_S = 60.0

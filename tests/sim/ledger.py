@@ -17,7 +17,7 @@ from schemas.ids import Digest, NodeCode
 from sync.keys import Signer, unb64
 from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, identity
 
-_OF_RECORD = (ENTRY, REMARK, REGISTRY, SUMMARY)
+OF_RECORD = (ENTRY, REMARK, REGISTRY, SUMMARY)
 _COSIGNATURE = b"cosignature/v1\n"
 _LOG = b"liandong/"
 _AUDIT = b"liandong/audit/"
@@ -44,7 +44,7 @@ class Recorder(Signer):
             self._ledger.signed(self._code, data)
             return super().sign(data)
         protected, _, payload = data.partition(b".")
-        if json.loads(unb64(protected.decode()))["typ"] in _OF_RECORD:
+        if json.loads(unb64(protected.decode()))["typ"] in OF_RECORD:
             self._ledger.signed(self._code, unb64(payload.decode()))
         return super().sign(data)
 
@@ -115,7 +115,7 @@ class Ledger:
             raise Violation(f"R10: {code} signed a {said['kind']} as {life}")
         if life in self.over:
             raise Violation(f"R10: {code} signed a {said['kind']} in {said['inc']}, which is over")
-        for position in _positions(found, said):
+        for position in positions(found, said):
             if self._at.setdefault(position, found) != found and life not in self.excused:
                 raise Violation(f"I1: {code} signed two statements at {position}")
 
@@ -136,7 +136,7 @@ class Ledger:
         self._sizes[signer] = int(size)
 
 
-def _positions(id: Digest, said: dict[str, Any]) -> list[Position]:
+def positions(id: Digest, said: dict[str, Any]) -> list[Position]:
     """The places a statement takes, of which each may be taken once (R9)."""
     who = (said["author"], tuple(said["inc"]))
     if "term" in said:

@@ -1,0 +1,188 @@
+"""A province, a city and two counties as real processes on loopback, and what befalls their machines: a restore from a
+backup or a snapshot, a copy that runs beside the original, a clock that is years off."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node.clock import Clock
+from node.demo.town import free_port
+from schemas.ids import Digest
+from sync.keys import unb64
+from sync.sealing import identity
+from tests.fault.clerk import Clerk
+from tests.fault.crew import PARENT, Crew, until
+from tests.fault.forks import Fork
+from tests.fault.lab import build
+from tests.fault.line import serve_here
+from tests.sim.ledger import OF_RECORD, Position, positions
+
+CODES = ("620000", "620100", "620102", "620103")
+ROOT = Path(__file__).parents[2]
+START_S = 60.0
+COMMAND_S = 60.0
+STOP_S = 30.0
+PATIENCE_S = 20.0
+
+
+@dataclass
+class Process:
+    """One node: its data folder, its port and whatever runs on them now."""
+
+    code: str
+    folder: Path
+    port: int
+    running: Fork | None = None
+    elsewhen: subprocess.Popen[bytes] | None = None
+    clerk: Clerk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clerk = Clerk("127.0.0.1", self.port, PATIENCE_S)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / self.code
+
+    def start(self, after_contact: bool = False) -> None:
+        """`after_contact`: sign nothing before a neighbour was met, as is advised where there are snapshots."""
+        self.running = Fork(serve_here, self.folder, self.code, self.port, True, 0, after_contact)
+        self.running.go()
+
+    def start_in(self, when: str) -> None:
+        """Under another clock, such as `+3y`."""
+        line = [sys.executable, "-m", "node", "serve", "--data", str(self.data)]
+        environment = _other_clock(when) | {"LIANDONG_DISK_RESERVE_BYTES": "0"}
+        with open(self.folder / f"{self.code}.log", "ab") as log:
+            self.elsewhen = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    def sign_in(self) -> None:
+        until(self.clerk.sign_in, START_S, f"{self.code} does not start")
+
+    def kill(self) -> None:
+        if self.running is not None:
+            self.running.process.kill()
+            self.running.end()
+        if self.elsewhen is not None:
+            self.elsewhen.terminate()  # killed, it would leave the library's shared memory behind
+            self.elsewhen.wait(STOP_S)
+        self.running = self.elsewhen = None
+        self.clerk.hang_up()
+
+
+class Town(Crew):
+    """`nodes` are processes; `dead`: data folders that were put away, which still prove what was signed."""
+
+    nodes: dict[str, Process]
+
+    def open(self) -> None:
+        self.folder.mkdir(parents=True)
+        self.dead: list[Path] = []
+        ports = {code: free_port(Clock()) for code in CODES}
+        build(self.folder, {code: f"http://127.0.0.1:{port}" for code, port in ports.items()})
+        self.nodes = {code: Process(code, self.folder, port) for code, port in ports.items()}
+
+    def start(self) -> None:
+        for node in self.nodes.values():
+            node.start()
+        for node in self.nodes.values():
+            node.sign_in()
+
+    def close(self) -> None:
+        for node in self.nodes.values():
+            node.kill()
+
+    def beside(self, code: str, folder: Path) -> Process:
+        """A process for a copy of the node's data in another folder."""
+        return Process(code, folder, free_port(Clock()))
+
+    def put_away(self, code: str) -> Path:
+        """The data folder of a dead node is taken from it."""
+        place = self.folder / f"dead-{len(self.dead)}"
+        place.mkdir()
+        shutil.move(self.nodes[code].data, place / code)
+        self.dead.append(place / code)
+        return place / code
+
+    def troubles(self) -> list[str]:
+        """What still keeps the town from rest: nodes that are healing, and whatever they do not agree on."""
+        found = []
+        for node in self.nodes.values():
+            status, said = node.clerk.ask("GET", "/api/v1/healing")
+            if status != 200 and node.clerk.sign_in():
+                status, said = node.clerk.ask("GET", "/api/v1/healing")
+            if said.get("mode") != "ready":
+                found.append(f"{node.code}: {status} {said.get('en', said)}")
+        return found or self.differences()
+
+    def neighbours(self, code: str) -> list[str]:
+        return [other for other in self.nodes if PARENT.get(other) == code or PARENT.get(code) == other]
+
+    def equivocations(self) -> list[str]:
+        """Places that one incarnation of a node filled twice, in anything anybody of the town ever stored."""
+        taken: dict[Position, Digest] = {}
+        found: set[str] = set()
+        for data in (*(node.data for node in self.nodes.values()), *self.dead):
+            for raw, typ in rows(data, "SELECT raw, typ FROM statements"):
+                payload = unb64(json.loads(raw)["payload"])
+                id, said = identity(payload), json.loads(payload)
+                for position in positions(id, said) if typ in OF_RECORD else _page(typ, said):
+                    if taken.setdefault(position, id) != id:
+                        found.add(f"two statements at {position}")
+        for node in self.nodes.values():
+            found |= {f"{node.code} holds a proof: {row}" for row in rows(node.data, "SELECT * FROM equivocations")}
+        return sorted(found)
+
+
+def _other_clock(when: str) -> dict[str, str]:
+    """An environment under that clock. The tool only says where its library is: killed, it would leave its child."""
+    asked = ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]
+    library = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return os.environ | {"LD_PRELOAD": library, "FAKETIME": when, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def statements_of(data: Path) -> set[str]:
+    """Every statement in this data folder, those of orphans as well."""
+    return {str(row[0]) for row in rows(data, "SELECT id FROM statements")}
+
+
+def audited(data: Path, action: str) -> int:
+    """How often this stands in the node's audit."""
+    found: int = rows(data, "SELECT count(*) FROM audit WHERE action = ?", action)[0][0]
+    return found
+
+
+def _page(typ: str, said: dict[str, Any]) -> list[Position]:
+    """The place of what is no part of the record: pages are numbered by themselves."""
+    return [(said["author"], tuple(said["inc"]), typ, said["seq"])] if "seq" in said else []
+
+
+def rows(data: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
+    with _opened(data) as conn:
+        return conn.execute(query, values).fetchall()
+
+
+def command(*words: str | Path, data: Path) -> str:
+    """`liandong WORDS --data DATA`, in a process of its own; what it says."""
+    line = [sys.executable, "-m", "node", *map(str, words), "--data", str(data)]
+    environment = os.environ | {"LIANDONG_DISK_RESERVE_BYTES": "0"}
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=COMMAND_S)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(line)}: {done.returncode} {done.stdout} {done.stderr}")
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def _opened(data: Path) -> Iterator[sqlite3.Connection]:
+    conn = sqlite3.connect(f"file:{data / 'node.db'}?mode=ro", uri=True, timeout=COMMAND_S)
+    try:
+        yield conn
+    finally:
+        conn.close()
