@@ -13,7 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-PRELOADED = ("node.cli.server", "tests.fault.acts", "tests.fault.judge", "tests.fault.power")
+PRELOADED = ("node.cli.server", "tests.fault.acts", "tests.fault.judge", "tests.fault.power", "tests.fault.restores")
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(PRELOADED))
 

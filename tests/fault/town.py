@@ -10,9 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from node.cli import main
 from node.clock import Clock
 from node.demo.town import free_port
 from schemas.ids import Digest
@@ -20,7 +22,7 @@ from sync.keys import unb64
 from sync.sealing import identity
 from tests.fault.clerk import Clerk
 from tests.fault.crew import PARENT, Crew, until
-from tests.fault.forks import Fork
+from tests.fault.forks import Fork, ask
 from tests.fault.lab import build
 from tests.fault.line import serve_here
 from tests.sim.ledger import OF_RECORD, Position, positions
@@ -28,9 +30,10 @@ from tests.sim.ledger import OF_RECORD, Position, positions
 CODES = ("620000", "620100", "620102", "620103")
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
-COMMAND_S = 60.0
+QUERY_S = 60.0
 STOP_S = 30.0
 PATIENCE_S = 20.0
+_HELD = "SELECT id FROM entries UNION SELECT id FROM remarks UNION SELECT id FROM orphans"
 
 
 @dataclass
@@ -78,13 +81,15 @@ class Process:
 
 
 class Town(Crew):
-    """`nodes` are processes; `dead`: data folders that were put away, which still prove what was signed."""
+    """`nodes` are processes; `dead`: data folders that were put away, which still prove what was signed; `promised`:
+    what each node ever knew to be settled."""
 
     nodes: dict[str, Process]
 
     def open(self) -> None:
         self.folder.mkdir(parents=True)
         self.dead: list[Path] = []
+        self.promised: dict[str, set[str]] = {code: set() for code in CODES}
         ports = {code: free_port(Clock()) for code in CODES}
         build(self.folder, {code: f"http://127.0.0.1:{port}" for code, port in ports.items()})
         self.nodes = {code: Process(code, self.folder, port) for code, port in ports.items()}
@@ -105,6 +110,7 @@ class Town(Crew):
 
     def put_away(self, code: str) -> Path:
         """The data folder of a dead node is taken from it."""
+        self._note_promises(code)
         place = self.folder / f"dead-{len(self.dead)}"
         place.mkdir()
         shutil.move(self.nodes[code].data, place / code)
@@ -124,6 +130,18 @@ class Town(Crew):
 
     def neighbours(self, code: str) -> list[str]:
         return [other for other in self.nodes if PARENT.get(other) == code or PARENT.get(code) == other]
+
+    def broken_promises(self) -> list[str]:
+        """What a node knew to be settled and has neither in a chain nor among the orphans, which are named."""
+        found: list[str] = []
+        for code, node in self.nodes.items():
+            self._note_promises(code)
+            held = {str(row[0]) for row in rows(node.data, _HELD)}
+            found += [f"{code}: {id[:8]} was settled and is lost" for id in sorted(self.promised[code] - held)]
+        return found
+
+    def _note_promises(self, code: str) -> None:
+        self.promised[code] |= {str(row[0]) for row in rows(self.nodes[code].data, "SELECT statement FROM settled")}
 
     def equivocations(self) -> list[str]:
         """Places that one incarnation of a node filled twice, in anything anybody of the town ever stored."""
@@ -171,17 +189,36 @@ def rows(data: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
 
 def command(*words: str | Path, data: Path) -> str:
     """`liandong WORDS --data DATA`, in a process of its own; what it says."""
-    line = [sys.executable, "-m", "node", *map(str, words), "--data", str(data)]
-    environment = os.environ | {"LIANDONG_DISK_RESERVE_BYTES": "0"}
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=COMMAND_S)
-    if done.returncode:
-        raise AssertionError(f"{' '.join(line)}: {done.returncode} {done.stdout} {done.stderr}")
-    return done.stdout + done.stderr
+    said = data.parent / "said.log"
+    line = [*map(str, words), "--data", str(data)]
+    code = ask(command_here, line, said)
+    text = said.read_text()
+    said.unlink()
+    if code:
+        raise AssertionError(f"liandong {' '.join(line)}: {code} {text}")
+    return text
+
+
+def command_here(pipe: Connection, line: list[str], said: Path) -> None:
+    """A job: the command line, as from a shell; its exit code. What it prints goes to a file."""
+    handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.environ["LIANDONG_DISK_RESERVE_BYTES"] = "0"
+    sys.argv = ["liandong", *line]
+    code: object = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pipe.send(("ended", code or 0))
 
 
 @contextmanager
 def _opened(data: Path) -> Iterator[sqlite3.Connection]:
-    conn = sqlite3.connect(f"file:{data / 'node.db'}?mode=ro", uri=True, timeout=COMMAND_S)
+    conn = sqlite3.connect(f"file:{data / 'node.db'}?mode=ro", uri=True, timeout=QUERY_S)
     try:
         yield conn
     finally:
