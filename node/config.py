@@ -34,7 +34,8 @@ class Settings(BaseSettings):
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
     """New work is refused when less than this is free."""
     sign_after_contact: bool = False
-    """Sign nothing after a start until a neighbour was met: a restore that brought the guard back shows then, too."""
+    """Sign nothing after a start until the parent was met, by a root any child: so a restore that brought its
+    guard back shows as well."""
     claim_ask_s: Annotated[int, Field(ge=0)] = 120
     """How long an arbiter waits for what the others know of a topic before it claims it."""
     session_idle_s: Annotated[int, Field(ge=60)] = 8 * 3600

@@ -239,12 +239,12 @@ class Batch:
         return self.inc.number > 0 and self._met
 
     def check_live(self) -> None:
-        """Raises Healing while no incarnation was granted, or no neighbour was met since the start where that is asked
-        for: then nothing new may be signed (R10)."""
+        """Raises Healing while no incarnation was granted, or where the parent is to be met after each start and was
+        not: then nothing new may be signed (R10)."""
         if self.inc.number == 0:
             raise Healing("not enrolled yet" if self.roster.get(self.me) is None else "")
         if not self._met:
-            raise Healing("no neighbour was met since this start")
+            raise Healing("the parent, or a root's child, was not met since this start")
 
     @property
     def _met(self) -> bool:
@@ -420,9 +420,11 @@ class Batch:
                     self.enqueue(peer, identity)
             else:
                 self.introduce(peer, after.topic)
+        if before is not None and source in after.participants - before.participants:
+            self.introduce(source, after.topic, but=identity)  # it comes back from a life that told more of the topic
 
-    def introduce(self, peer: NodeCode, topic: TopicId) -> None:
-        """Queue the whole chain and what stands beside it for a neighbour that has just become a participant.
+    def introduce(self, peer: NodeCode, topic: TopicId, but: Digest = "") -> None:
+        """Queue the whole chain and what stands beside it, without `but`, for a new participant among the neighbours.
 
         What was passed on unread belongs to that (R16), and everything goes in the order it came here.
         """
@@ -434,7 +436,7 @@ class Batch:
         self.flush_rows()
         lost = select(orphans.c.id).where(orphans.c.topic == topic).order_by(orphans.c.seq, orphans.c.id)
         for query in (stored, lost, said, waiting.order_by(parked.c.id)):
-            found = self.conn.execute(query).scalars().all()
+            found = [identity for identity in self.conn.execute(query).scalars() if identity != but]
             for identity in found:
                 self.enqueue(peer, identity)
             log_rows.tell_again(self.conn, peer, found)

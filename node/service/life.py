@@ -114,13 +114,16 @@ def granted(batch: "Batch", grant: Granted) -> None:
         end(batch, "granted-elsewhere", grant.inc.number)
 
 
-def meet(batch: "Batch") -> None:
-    """A neighbour was met: what it knows of this node has been heard."""
+def meet(batch: "Batch", peer: NodeCode) -> None:
+    """A neighbour was met, and what it knows of this node has been heard. Whoever has a parent must have met that one:
+    a child may never have heard what the parent was told and has signed for."""
+    if batch.roster.parent(batch.me) not in (None, peer):
+        return
     batch.conn.execute(update(t.instances).where(t.instances.c.met_at.is_(None)).values(met_at=batch.now))
 
 
 def met(conn: Connection) -> bool:
-    """Whether a neighbour was met since this start."""
+    """Whether the parent was met since this start, by a root any neighbour."""
     return conn.execute(select(t.instances.c.met_at)).scalar() is not None
 
 

@@ -248,7 +248,7 @@ def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
     found.said = ack.seq if ack.inc == batch.inc else 0
     if batch.ctx.settings.sign_after_contact:
-        life.meet(batch)
+        life.meet(batch, link.peer)
     found.backlog = link.sent_seq - link.acked_seq
     for verdict in document.verdicts[:VERDICTS_NOTED_MAX]:
         if verdict.disposition in ("held", "refused"):

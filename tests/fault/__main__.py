@@ -100,11 +100,11 @@ def _sound(pair: line.Pair) -> Told:
 
 
 def _lives(args: argparse.Namespace, folder: Path) -> list[Trial]:
-    """Six restores and a clone in each town."""
     if args.name:
         seed, town, each, clones = map(int, args.name.split(":"))
         return restores.trials(folder, seed, range(town, town + 1), each, clones)
-    return restores.trials(folder, args.seed, range(-(-(60 if args.count is None else args.count) // 6)), 6, 1)
+    towns = -(-(60 if args.count is None else args.count) // restores.RESTORES)
+    return restores.trials(folder, args.seed, range(towns))
 
 
 Part = tuple[Callable[[], str | None], Callable[[argparse.Namespace, Path], list[Trial]]]

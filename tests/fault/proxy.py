@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("flip", "truncate", "cut", "hole", "delay", "drops")
+SILENT = ("truncate", "hole")
+"""After these nothing more goes through that way."""
 UP, DOWN = "up", "down"
 BROKEN_AFTER_S = 0.4
 DELAY_S = 0.2
@@ -101,7 +103,7 @@ class Proxy:
                 line.struck = True
                 asyncio.get_running_loop().call_later(BROKEN_AFTER_S, line.close)
                 await _strike(line, fault, piece, fault.offset - at, writer)
-            elif not (line.struck and fault is not None and fault.kind == "hole" and fault.way == way):
+            elif not (line.struck and fault is not None and fault.kind in SILENT and fault.way == way):
                 writer.write(piece)
             await writer.drain()
         if writer.can_write_eof():

@@ -16,6 +16,8 @@ CALM_S = 3.0
 """So long all of it has to stay as it is: what nodes do by themselves, they do every two seconds."""
 SNAPSHOTS = 0.25
 IN_A_ROW = (1, 1, 1, 2, 3)
+RESTORES, CLONES = 10, 2
+"""What befalls one town."""
 
 
 def restore_trial(town: Town, seed: int, number: int) -> Told:
@@ -83,7 +85,7 @@ def town_trial(folder: Path, seed: int, number: int, restores: int, clones: int)
     return told
 
 
-def trials(folder: Path, seed: int, towns: range, restores: int, clones: int) -> list[Trial]:
+def trials(folder: Path, seed: int, towns: range, restores: int = RESTORES, clones: int = CLONES) -> list[Trial]:
     """So many restores and clones in each of these towns."""
     return [
         Trial(f"lives {seed}:{n}:{restores}:{clones}", town_trial, (folder, seed, n, restores, clones)) for n in towns

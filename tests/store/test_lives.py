@@ -25,7 +25,7 @@ from sync.keys import unb64
 from sync.receipt import read_receipt
 from tests.nodes import do, refused, reload, state_of
 from tests.store.lives import DOWN, UP, brought_back, copy_of, exchange_some, heal, opened, put_back, restart, saved
-from tests.store.logs import durability, sign
+from tests.store.logs import durability, sign, words
 from tests.store.tree import CITY, COUNTY, Tree
 
 
@@ -198,6 +198,34 @@ def test_a_node_set_to_signs_nothing_before_its_first_contact(tree: Tree) -> Non
     do(tree.county, work.note, topic, api.NoteForm(text="现在"))
     tree.settle()
     tree.check()
+
+
+def test_a_child_alone_does_not_vouch_for_a_node_that_has_a_parent(tree: Tree) -> None:
+    topic = opened(tree.city)
+    tree.settle()
+    careful = tree.city.settings.model_copy(update={"sign_after_contact": True})
+    vars(tree)["city"] = reload(replace(tree.city, settings=careful))
+    for child, parent in ((tree.county, tree.city), (tree.city, tree.province)):
+        tree.connect(child, parent)
+    tree.settle(tree.county)
+    assert refused(tree.city, work.note, topic, api.NoteForm(text="早")) is Healing
+    tree.settle(tree.city)
+    do(tree.city, work.note, topic, api.NoteForm(text="现在"))
+
+
+def test_what_a_restored_node_had_told_nobody_goes_to_whom_its_lost_life_had_told_it(
+    tree: Tree, tmp_path: Path
+) -> None:
+    topic = opened(tree.province)
+    tree.settle()
+    backup = saved(tree, "province", tmp_path)
+    form = api.DelegateForm(to=CITY, instruction="请办", override_reason="专题")
+    do(tree.province, delegate.delegate, topic, form)
+    tree.settle()
+    brought_back(tree, "province", backup)
+    heal(tree)
+    tree.check()
+    assert set(words(tree.province, topic).values()) <= {"received", "settled"}
 
 
 def test_a_county_heals_by_stick_alone(tree: Tree, tmp_path: Path) -> None:
