@@ -151,7 +151,7 @@ class Town(Crew):
             for raw, typ in rows(data, "SELECT raw, typ FROM statements"):
                 payload = unb64(json.loads(raw)["payload"])
                 id, said = identity(payload), json.loads(payload)
-                for position in positions(id, said) if typ in OF_RECORD else _page(typ, said):
+                for position in positions(id, said) if typ in OF_RECORD else ():
                     if taken.setdefault(position, id) != id:
                         found.add(f"two statements at {position}")
         for node in self.nodes.values():
@@ -175,11 +175,6 @@ def audited(data: Path, action: str) -> int:
     """How often this stands in the node's audit."""
     found: int = rows(data, "SELECT count(*) FROM audit WHERE action = ?", action)[0][0]
     return found
-
-
-def _page(typ: str, said: dict[str, Any]) -> list[Position]:
-    """The place of what is no part of the record: pages are numbered by themselves."""
-    return [(said["author"], tuple(said["inc"]), typ, said["seq"])] if "seq" in said else []
 
 
 def rows(data: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
