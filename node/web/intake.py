@@ -1,10 +1,10 @@
 """New matters: written down one by one, or from a file that is looked at before anything is opened."""
 
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from pydantic import ValidationError
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from node.domain.errors import DomainError, SheetError
 from node.domain.refusals import Invalid
@@ -17,12 +17,13 @@ from node.service.similar import Similar, similar
 from node.web.errors import field_errors
 from node.web.fields import lines_of
 from node.web.pages import Pages
-from node.web.visit import Visit
+from node.web.visit import HEADERS, Visit
 from schemas.api import OpenForm, TopicView
 
 router = Pages()
 SOURCES = ("visit", "hotline", "letter", "member", "informant", "leader", "meeting")
 ERRORS_SHOWN_MAX = 200
+UNDER_WAY = "imports under way"
 _SUBMITTER = ("name", "phone", "address", "note")
 _PLAIN = ("title", "text", "category", "source", "external_id", "unit")
 
@@ -74,8 +75,28 @@ def import_file(visit: Visit) -> Response:
     return visit.page("import.html", view=view, wrong=None, looked=looked, shown_max=ERRORS_SHOWN_MAX)
 
 
+@router.get("/import/progress", verb="import")
+def progress(visit: Visit) -> Response:
+    """How far the import is that the form with this `watch` started: a share of 1, null where none is known here."""
+    share = _under_way(visit).get((visit.person.name, visit.query("watch")))
+    return JSONResponse({"share": share}, headers=HEADERS)
+
+
 def _import(visit: Visit, file: BinaryIO, name: str, looked: bool) -> Any:
-    return import_topics(visit.ctx, visit.person.name, file, name, dry_run=looked)
+    key, known = (visit.person.name, visit.field("watch")[:64]), _under_way(visit)
+
+    def tell(done: int, total: int) -> None:
+        known[key] = min(1.0, done / total) if total else None
+
+    try:
+        return import_topics(visit.ctx, visit.person.name, file, name, dry_run=looked, progress=tell)
+    finally:
+        known.pop(key, None)
+
+
+def _under_way(visit: Visit) -> dict[tuple[str, str], float | None]:
+    """Imports that this process is at, by person and form: to be looked at, and gone with the process."""
+    return cast(dict[tuple[str, str], float | None], visit.ctx.cache.setdefault(UNDER_WAY, {}))
 
 
 def _told(visit: Visit, error: DomainError) -> str:

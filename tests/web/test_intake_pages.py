@@ -2,10 +2,15 @@
 
 from typing import Any
 
+import pytest
+
 from node.service import drafts
 from node.service.commit import write
+from node.service.users import add_user
+from node.web import intake
+from schemas.api import ImportView
 from schemas.drafts import MatterForm, RefuseForm
-from tests.edge.office import Office
+from tests.edge.office import PASSWORD, Office
 from tests.web.browser import Browser, Page, problems_of_markup
 
 MATTER = {"title": "雁滩公园门口积水严重", "text": "每逢下雨积水半尺。", "areas": "城关区 620103"}
@@ -72,6 +77,27 @@ def test_import_looks_first_then_imports_and_names_the_rows(office: Office, cler
         rows = [attrs for tag, attrs in page.elements if tag == "td" and attrs.get("class") == "number"]
         assert len(rows) == 1
         assert len(topics(office, "井盖丢失")) == count
+
+
+def test_import_says_how_far_it_is_to_who_started_it_alone(
+    office: Office, clerk: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[Any] = []
+    form = clerk.read("/import").form("/import")
+    (watch,) = form.fields["watch"]
+
+    def slow(*args: Any, progress: Any, **options: Any) -> ImportView:
+        progress(3, 10)
+        for name in ("李丹", "王芳"):
+            other = Browser(office.ctx).sign_in(name)
+            seen.append(other.get(f"/import/progress?watch={watch}").json()["share"])
+        return ImportView(created=0, skipped=0, errors=[])
+
+    add_user(office.ctx, "王芳", PASSWORD, ["clerk"])
+    monkeypatch.setattr(intake, "import_topics", slow)
+    assert clerk.submit(form, {"stage": "do"}, files={"file": ("留言.csv", SHEET.encode())}).status_code == 200
+    assert seen == [0.3, None]
+    assert clerk.get(f"/import/progress?watch={watch}").json() == {"share": None}
 
 
 def test_import_of_no_table_says_so(clerk: Browser):

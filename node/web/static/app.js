@@ -148,6 +148,26 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => { delete form.dataset.sent; }, 4000);
 });
 
+// ---- a long import says how far it is, while the browser waits for the page that follows ----
+
+async function watch(form) {
+  const shown = form.querySelector("[data-progress]");
+  const bar = shown.querySelector("progress");
+  const address = `/import/progress?watch=${encodeURIComponent(form.elements.watch.value)}`;
+  shown.hidden = false;
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    try {
+      const { share } = await (await fetch(address, { credentials: "same-origin" })).json();
+      if (share !== null) bar.value = share;
+    } catch {
+      // The next look tells more.
+    }
+  }
+}
+
+for (const form of document.querySelectorAll("[data-upload]")) form.addEventListener("submit", () => watch(form));
+
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
