@@ -24,11 +24,14 @@ SIGN_IN = "/sign-in"
 
 
 def error_page(visit: Visit, error: Exception) -> Response | None:
-    """The page for what went wrong in a page; None for a fault of the program, which is logged further out."""
+    """The page for what went wrong in a page, the problem document for whoever asked for a file or a picture and not
+    for a page; None for a fault of the program, which is logged further out."""
     if isinstance(error, Unauthenticated):
         return to_sign_in(visit)
     if problems.kind_of(error) is problems.INTERNAL and not isinstance(error, HTTPException):
         return None
+    if not (wants_page(visit.request) or visit.is_partial):
+        return problems.answer(error)
     problem, headers = problems.describe(error)
     if isinstance(error, (Invalid, ValidationError)):
         errors = [FieldError(field=name, message=said) for name, said in field_errors(error, visit.words).items()]

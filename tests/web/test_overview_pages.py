@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import openpyxl
 import pytest
@@ -12,8 +13,9 @@ from pypdf import PdfReader
 from node.domain.rollup import month_before
 from node.service.overview import ranked
 from node.web.overview import SHADES, opens, shades
+from node.web.words import LANGUAGES
 from schemas.aggregate import FigureFilter, Figures, Measures, Rates
-from tests.edge.office import Office
+from tests.edge.office import Office, problem
 from tests.web.browser import Browser, problems_of_markup
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -75,6 +77,9 @@ def test_month_sheet_holds_the_figures_by_child_and_in_all(clerk: Browser, offic
 @pytest.mark.parametrize("month", ["October", "2026-13", "2026-1", "'"])
 def test_sheet_of_a_month_that_is_none_is_refused(clerk: Browser, form: str, month: str):
     assert clerk.get(f"/overview.{form}?month={month}").status_code == 422
+    told = clerk.get(f"/overview.{form}?month={month}", accept="*/*")
+    assert problem(told) == "invalid"
+    assert [item["field"] for item in told.json()["errors"]] == ["month"]
 
 
 def test_printed_sheet_says_the_numbers_of_the_api_with_its_pictures(clerk: Browser, office: Office):
@@ -114,6 +119,25 @@ def test_every_figure_of_reports_and_ratios_opens(clerk: Browser):
             assert link or cell.strip().isdigit(), cell  # the rank is no figure
             if link:
                 assert clerk.get(link[1].replace("&amp;", "&")).status_code == 200, link[1]
+
+
+def test_filter_of_a_word_nobody_knows_is_told_as_it_is(clerk: Browser):
+    assert "种类 <b>奇怪</b>" in clerk.read("/overview/topics?kind=<b>奇怪</b>").text
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("path", ["topics", "why"])
+def test_every_filter_of_a_figure_is_told_in_words(clerk: Browser, lang: str, path: str):
+    nodes = dict.fromkeys(("custodian", "origin", "child"), "620100")
+    words = {"tier": "city", "kind": "matter", "status": "active", "step": "collect", "overdue": "false"}
+    free = {"category": "", "category_is": "", "source": "热线", "outcome": "", "shown": "", "area": "620102"}
+    asked = {"from": "2026-01-01", "to": "2099-01-01", "month": "2026-11", **nodes, **words, **free}
+    assert set(asked) == {field.alias or name for name, field in FigureFilter.model_fields.items()}
+    page = clerk.speak(lang).read(f"/overview/{path}?{urlencode(asked)}")
+    tags = [attrs for tag, attrs in page.elements if attrs.get("class") == "tag"]
+    assert len(tags) == len(asked)
+    assert {"zh": "承办节点 620100政协", "en": "Held by 620100政协"}[lang] in page.text
+    assert problems_of_markup(page) == []
 
 
 def test_why_names_whose_topics_a_number_counts_and_adds_up(clerk: Browser, office: Office):
