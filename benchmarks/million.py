@@ -33,10 +33,11 @@ from node.service.figures import EPOCH
 from node.service.identity import load
 from node.store import aggregation as ag
 from node.store import rows as row_store
+from node.store import tables as t
 from schemas.ids import FIRST_TERM, Tier
 from schemas.summary import Page, Row
 from sync.chain import header
-from sync.sealing import SUMMARY, Statement, author
+from sync.sealing import SUMMARY, Statement, author, open_statement, parse
 
 SMALL, LARGE = 10_000, 1_000_000
 CHANGED = 1_000
@@ -136,9 +137,24 @@ def prepared(folder: Path, many: int, url: str = "") -> Filled:
     gansu.make(folder, places, Clock(), url)
     made = Filled(folder, url, places[0].url)
     ctx = made.province()
+    for place in places:
+        if place.tier is Tier.CITY:
+            introduce(ctx, load(_settings(folder, place.code), Clock()))
     fill(ctx, many, [node.code for node in places if node.tier is Tier.COUNTY])
     ctx.engine.dispose()
     return made
+
+
+def introduce(top: Context, city: Context) -> None:
+    """The province learns whom a city enrolled, which their first exchange would tell it."""
+    statements = t.statements.c
+    query = select(statements.raw).join(t.registry, t.registry.c.id == statements.id).order_by(statements.pos)
+    with city.engine.connect() as conn:
+        said = list(conn.execute(query.where(statements.author == city.identity.code)).scalars())
+    with write(top) as batch:
+        for raw in said:
+            batch.apply(open_statement(parse(raw), batch.roster.keyring), city.identity.code)
+    city.engine.dispose()
 
 
 def dashboards(made: Filled, many: int) -> list[Figure]:

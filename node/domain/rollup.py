@@ -1,7 +1,8 @@
 """Roll-ups: what each topic's row adds to which figure. Pure rules; a figure is a sum over rows and nothing else.
 
-A cell is one (place, dimension, key, month). Whenever a row changes, what it added before is taken away and what it
-adds now is put in, so figures follow change and never need the whole to be counted again; counting the whole again
+A cell is one (place, dimension, key, month); a place is a division, everywhere, or the node that topics were opened at,
+so that a branch is asked for as cheaply as a place. Whenever a row changes, what it added before is taken away and what
+it adds now is put in, so figures follow change and never need the whole to be counted again; counting the whole again
 gives the same figures, which is how they are checked.
 """
 
@@ -15,6 +16,8 @@ CHINA = timezone(timedelta(hours=8))
 """Days and months of every figure are those of the offices."""
 WHOLE = ""
 """The place that is everywhere."""
+OPENED_AT = "@"
+"""Before a node's code: the place of the topics opened there."""
 DIMENSIONS = ("custodian", "origin", "category", "area", "status", "step", "outcome", "source", "kind")
 MEASURES = (
     "count",
@@ -136,7 +139,7 @@ def amounts(fact: Fact) -> Amounts:
 
 def cells(fact: Fact) -> Iterator[Cell]:
     """The cells a row belongs to: each once, however many of its areas lie in one place."""
-    for place in (WHOLE, *fact.places):
+    for place in (WHOLE, *fact.places, OPENED_AT + fact.origin):
         yield place, "custodian", fact.custodian, fact.month
         yield place, "origin", fact.origin, fact.month
         yield place, "category", fact.category or "", fact.month

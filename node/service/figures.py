@@ -1,7 +1,8 @@
 """Sums over topics, by any one dimension, over any set of them: from the figures kept where they answer, else counted.
 
-What is asked of everything or of one place, or by the dimension it is narrowed by, is a sum of cells, whose number does
-not grow with the topics. Only narrower questions, and the days of a month cut in two, are counted from rows.
+What is asked of everything, of one place or of the nodes of a branch, or by the dimension it is narrowed by, is a sum
+of cells, whose number does not grow with the topics. Only narrower questions, and the days of a month cut in two, are
+counted from rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, case, func, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from node.domain.rollup import DIMENSIONS, MEASURES, WHOLE
+from node.domain.rollup import DIMENSIONS, MEASURES, OPENED_AT, WHOLE
 from node.store.aggregation import rollups, topic_row_areas, topic_rows
 
 MONTH, TOTAL = "month", ""
 EPOCH = date(1970, 1, 1)
+ORIGIN = "origin"
 CATEGORY_MARK = "/"
 EXACTLY = "category_is"
 """Asks for one category without those below it."""
@@ -116,7 +118,7 @@ def _dimension(asked: Question, by: str) -> str | None:
     if not kept or asked.shown is not None or asked.overdue is not None or len(narrowed) > 1:
         return None
     if by in DIMENSIONS:
-        return by if not narrowed or narrowed == [by] else None
+        return by if not narrowed or narrowed == [by] or (narrowed == [ORIGIN] and asked.area is None) else None
     return narrowed[0] if narrowed else "status"
 
 
@@ -124,12 +126,18 @@ def _from_cells(conn: Connection, asked: Question, dimension: str, by: str) -> d
     """Sums of cells; the span of the question is one of whole months."""
     key = {MONTH: _c.month, TOTAL: literal("")}.get(by, _c.key)
     query = select(key.label("k"), *(func.sum(_c[name]).label(name) for name in MEASURES))
-    query = query.where(_c.place == (asked.area or WHOLE), _c.dimension == dimension)
+    narrowed = asked.columns
+    if ORIGIN in narrowed and dimension != ORIGIN:
+        query = query.where(_c.place.in_([OPENED_AT + code for code in narrowed[ORIGIN]]))
+        narrowed = {}
+    else:
+        query = query.where(_c.place == (asked.area or WHOLE))
+    query = query.where(_c.dimension == dimension)
     if asked.since is not None:
         query = query.where(_c.month >= asked.since.strftime("%Y-%m"))
     if asked.until is not None:
         query = query.where(_c.month <= asked.until.strftime("%Y-%m"))
-    for name, values in asked.columns.items():
+    for name, values in narrowed.items():
         query = query.where(_within(_c.key, name, values))
     return _read(conn, query.group_by("k") if by != TOTAL else query)
 

@@ -108,7 +108,7 @@ topic_row_areas = Table(
 rollups = Table(
     "rollups",
     metadata,
-    Column("place", String(12), primary_key=True, comment="a division, or empty for everywhere"),
+    Column("place", String(12), primary_key=True, comment="a division, @ and a node's code, or empty for everywhere"),
     Column("dimension", String(10), primary_key=True),
     Column("key", String(120), primary_key=True),
     Column("month", String(7), primary_key=True),

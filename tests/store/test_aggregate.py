@@ -7,13 +7,16 @@ from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import delete, text, update
 
 from node.context import Context
 from node.domain.refusals import Invalid
+from node.domain.rollup import OPENED_AT
 from node.service import behind, finish, remark, work
 from node.service.aggregate import aggregate, figures, funnel
+from node.service.verify import verify
 from node.store import aggregation as ag
+from node.store.schema import upgrade
 from schemas import aggregate as views
 from schemas import api
 from tests.nodes import do
@@ -127,6 +130,8 @@ NARROWED: list[dict[str, str]] = [
     {"custodian": COUNTY},
     {"tier": "county"},
     {"child": CITY},
+    {"origin": COUNTY},
+    {"child": CITY, "from": "2020-01-01", "to": "2999-12-15"},
     {"status": "closed"},
     {"outcome": ""},
     {"source": "热线"},
@@ -151,6 +156,16 @@ def test_every_figure_is_the_sum_over_the_topics_it_opens_to(lively: Tree, narro
             assert found.total.model_dump(include=set(counted(everything))) == counted(everything), by
             if by != "area":
                 assert sum(row.count for row in found.rows) == found.total.count, by
+
+
+def test_figures_of_branches_are_counted_for_a_database_that_had_none(lively: Tree):
+    engine = lively.city.engine
+    with engine.begin() as conn:
+        assert conn.execute(delete(ag.rollups).where(ag.rollups.c.place.startswith(OPENED_AT))).rowcount > 0
+        conn.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+    assert not verify(lively.city).ok
+    upgrade(engine)
+    assert verify(lively.city).ok
 
 
 def test_all_tiers_count_the_same_topics(lively: Tree):

@@ -11,6 +11,7 @@ from node.domain.placing import placed
 from node.domain.rollup import (
     DIMENSIONS,
     MEASURES,
+    OPENED_AT,
     WHOLE,
     Deltas,
     Fact,
@@ -61,7 +62,7 @@ def recount(rows: dict[int, Fact]) -> dict[tuple[str, str, str, str], tuple[int,
     """Every cell counted from nothing, by a loop of its own."""
     found: dict[tuple[str, str, str, str], Counter[str]] = {}
     for fact in rows.values():
-        for place in {WHOLE, *fact.places}:
+        for place in {WHOLE, *fact.places, OPENED_AT + fact.origin}:
             for dimension in DIMENSIONS:
                 keys = fact.areas or ("",) if dimension == "area" else (getattr(fact, dimension) or "",)
                 for key in keys:
