@@ -61,6 +61,10 @@ class Fleet:
         _run(lambda: gansu.make(self.folder, list(self.places.values()), Clock()))
 
     def start_all(self) -> None:
+        """Raises RuntimeError where another program took one of their ports meanwhile."""
+        for port in [port for place in self.places.values() for port in (place.port, place.line)]:
+            if gansu.taken(port):
+                raise RuntimeError(f"port {port} is in use by another program; end it, or begin anew")
         above = {place.code: self.places[place.parent] for place in self.places.values() if place.parent}
         self._lines = Lines({code: (self.places[code].line, parent.port) for code, parent in above.items()}, _fork)
         for code in self.places:

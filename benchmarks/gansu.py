@@ -99,6 +99,12 @@ def join(parent: Context, child: Context, line: str = "") -> None:
     joining.finish_join(child, token, joining.enrol_child(parent, joining.join_request(child, token)))
 
 
+def taken(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _counties(tree: divisions.DivisionTree, cities: list[Division]) -> Iterator[tuple[Division, Division]]:
     """Round by round over the cities, so that a small tree has counties in all of them."""
     lines = [list(tree.children(city.code)) for city in cities]
@@ -114,7 +120,4 @@ def _place(division: Division, parent: str | None, ports: Iterator[int]) -> Plac
 
 
 def _free_ports() -> Iterator[int]:
-    for port in range(FIRST_PORT, 32_000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                yield port
+    return (port for port in range(FIRST_PORT, 32_000) if not taken(port))
