@@ -20,11 +20,12 @@ SILENT_AFTER = timedelta(days=31)
 
 
 def nodes(ctx: Context, period: str | None, cursor: str | None, limit: int) -> views.NodesPage:
-    """By code. Raises BadCursor."""
+    """By code; none at a node that has not joined yet. Raises BadCursor."""
     key = read_cursor(cursor, str)
     month = period or month_before(ctx.clock.now())
     with asking(ctx, views.FigureFilter()) as asked:
-        codes = [code for code in sorted(asked.below) if key is None or code > str(key[0])]
+        known = (code for code in sorted(asked.below) if code in asked.roster.members)
+        codes = [code for code in known if key is None or code > str(key[0])]
         found = _Found(asked, month)
         items = [found.node(code) for code in codes[:limit]]
     return views.NodesPage(items=items, next=cursor_after(items[-1].code) if len(codes) > limit else None)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from node.domain.errors import DomainError, SheetError
-from node.domain.refusals import Invalid
+from node.domain.refusals import Healing, Invalid
 from node.service.intake import import_topics
 from node.service.open import open_topic
 from node.service.perform import perform
@@ -53,6 +53,8 @@ def take(visit: Visit) -> Response:
         return _form(visit, given, field_errors(error, visit.words))
     except Invalid as error:
         return _form(visit, given, field_errors(error, visit.words))
+    except Healing:
+        return _form(visit, given, {"form": visit.words("intake.healing")})
     topic = TopicView.model_validate_json(answer.body, by_alias=True, by_name=True)
     return visit.to(f"/topics/{topic.id}/screening?done=intake", "intake.done", number=topic.number)
 

@@ -1,5 +1,6 @@
 """Every page there is, for every role, in both languages: it renders, its markup is clean, its words are there."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from node.web.pages import PageRoute
 from node.web.site import ROUTERS
 from node.web.words import LANGUAGES
 from schemas.drafts import MatterForm, PosterForm
+from schemas.ids import Tier
 from schemas.people import HandOverForm, UnitForm
+from tests import nodes
 from tests.edge.office import PASSWORD, Office
 from tests.web.browser import Browser, Page, problems_of_markup
 
@@ -76,6 +79,26 @@ def test_every_page_renders_clean_for_whoever_may_see_it(
             seen += 1
             assert problems_of_markup(Page(response.text)) == [], path
     assert seen >= len(GETS) // 2
+
+
+def test_no_page_fails_at_a_node_that_has_not_joined(tmp_path: Path):
+    ctx = nodes.make(tmp_path, "620102", Tier.COUNTY)
+    add_user(ctx, "李丹", PASSWORD, sorted(ROLES))
+    browser = Browser(ctx).sign_in("李丹")
+    plain = [route.path for route in GETS if "{" not in route.path]
+    assert len(plain) > 15
+    assert {path: code for path in plain if (code := browser.get(path).status_code) >= 500} == {}
+    assert "liandong join" in browser.read("/").text
+
+
+def test_matter_written_at_a_node_that_may_not_sign_stays_on_the_page(tmp_path: Path):
+    ctx = nodes.make(tmp_path, "620102", Tier.COUNTY)
+    add_user(ctx, "李丹", PASSWORD, ["clerk"])
+    answer = Browser(ctx).sign_in("李丹").send("/intake", "/intake", title="井盖", text="路中间的井盖没有了", areas="")
+    assert answer.status_code == 422
+    page = Page(answer.text)
+    assert "暂时不能登记" in page.text
+    assert page.form("/intake").fields["title"] == ["井盖"]
 
 
 def test_guest_sees_public_pages_alone(office: Office, guest: Browser, topic: dict[str, Any]):
