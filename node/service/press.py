@@ -59,6 +59,7 @@ class Press:
         self._child: subprocess.Popen[bytes] | None = None
         self._timer: threading.Timer | None = None
         self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._keeping = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -96,16 +97,18 @@ class Press:
             self._waiting.release()
 
     def _recalled(self, key: str) -> bytes | None:
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
+        with self._keeping:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
         return found
 
     def _keep(self, key: str | None, made: bytes) -> bytes:
         if key is not None:
-            self._kept[key] = made
-            while len(self._kept) > KEPT_MAX:
-                self._kept.popitem(last=False)
+            with self._keeping:
+                self._kept[key] = made
+                while len(self._kept) > KEPT_MAX:
+                    self._kept.popitem(last=False)
         return made
 
     def _worked(self, asked: dict[str, Any]) -> bytes:
