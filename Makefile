@@ -1,7 +1,7 @@
 # Every command sets up what it needs first; that is quick when nothing changed.
 # PYTHON=... chooses the interpreter that .venv is made with (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim model fuzz faults bench lint lock clean runtime
+.PHONY: help setup demo test check sim model fuzz faults bench pictures lint lock clean runtime
 
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -n 2
@@ -46,6 +46,9 @@ model: setup ## check the models of the protocol in every state, to further boun
 
 bench: setup ## measure; PROFILE=1 shows where the time goes
 	$(RUN) benchmarks $(if $(PROFILE),--profile)
+
+pictures: setup ## take the README's pictures anew, of a demonstration made for that
+	$(RUN) tests.pictures
 
 lock: setup ## renew the locks after a change of pyproject.toml; UPGRADE=1 takes the newest of everything
 	deploy/lock.sh $(if $(UPGRADE),--upgrade)

@@ -29,12 +29,16 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """`areas` beside the topic's own place make it a matter of a higher tier; `share` of topics go this way."""
+    """`areas` beside the topic's own place make it a matter of a higher tier; `share` of topics go this way.
+
+    `place` is where the matter must lie for the course to make sense, None: anywhere in the division.
+    """
 
     name: str
     deeds: tuple[Deed, ...]
     share: int = 1
     areas: tuple[str, ...] = ()
+    place: str | None = None
 
 
 STEP_TEXTS = {
@@ -158,34 +162,40 @@ def of_city() -> Iterator[Course]:
     lead, assist = COUNTIES
     yield from few_at_home(CITY)
     for n, me in enumerate(COUNTIES):
-        yield Course("offered to the county", (down(CITY, me),))
-        yield Course("overdue", (down(CITY, me, -3 - n), accept(me), *steps(me, "decide")))
-        yield Course("due in three days", (down(CITY, me, 2), accept(me), *steps(me, "decide", "research")))
-        yield Course("under way", (down(CITY, me, 25), accept(me), *steps(me, *WORK)))
+        yield Course("offered to the county", (down(CITY, me),), place=me)
+        yield Course("overdue", (down(CITY, me, -3 - n), accept(me), *steps(me, "decide")), place=me)
+        yield Course("due in three days", (down(CITY, me, 2), accept(me), *steps(me, "decide", "research")), place=me)
+        yield Course("under way", (down(CITY, me, 25), accept(me), *steps(me, *WORK)), place=me)
         done = (down(CITY, me, 15), accept(me), *steps(me, *WORK), result(me), report(me))
-        yield Course("reported", done)
-        yield Course("sent back", (down(CITY, me), accept(me), give_back(me), accept(CITY)))
+        yield Course("reported", done, place=me)
+        yield Course("sent back", (down(CITY, me), accept(me), give_back(me), accept(CITY)), place=me)
     both = steps(CITY, "decide")
-    yield Course("split, offered", (*both, divide(CITY, lead, assist)), 1, COUNTIES)
+    yield Course("split, offered", (*both, divide(CITY, lead, assist)), 1, COUNTIES, lead)
     yield Course(
-        "split, under way", (*both, divide(CITY, lead, assist, 2), *taken(lead, 0), *taken(assist, 1)), 2, COUNTIES
+        "split, under way",
+        (*both, divide(CITY, lead, assist, 2), *taken(lead, 0), *taken(assist, 1)),
+        2,
+        COUNTIES,
+        lead,
     )
     half = (*taken(lead, 0), *steps(lead, "research", "consult", "implement", child=0), result(lead, child=0))
     back = (report(lead, 0), accept(CITY, 0), *steps(CITY, "feedback", child=0), Deed(CITY, "close", {}, 0))
-    yield Course("split, one part closed", (*both, divide(CITY, lead, assist), *half, *back), 1, COUNTIES)
+    yield Course("split, one part closed", (*both, divide(CITY, lead, assist), *half, *back), 1, COUNTIES, lead)
 
 
 def of_province() -> Iterator[Course]:
     """What a province does itself, and what it gives its city, or past it a county by name."""
     yield from few_at_home(PROVINCE)
-    yield Course("offered to the city", (down(PROVINCE, CITY),))
-    yield Course("overdue at the city", (down(PROVINCE, CITY, -4), accept(CITY)), 2)
-    yield Course("due at the city", (down(PROVINCE, CITY, 2), accept(CITY)), 2)
+    yield Course("offered to the city", (down(PROVINCE, CITY),), place=CITY)
+    yield Course("overdue at the city", (down(PROVINCE, CITY, -4), accept(CITY)), 2, place=CITY)
+    yield Course("due at the city", (down(PROVINCE, CITY, 2), accept(CITY)), 2, place=CITY)
     for me in COUNTIES:
-        yield Course("straight to a county", (down(PROVINCE, me, 40), accept(me), *steps(me, "decide")))
-    yield Course("reported", (down(PROVINCE, CITY), accept(CITY), *steps(CITY, *WORK), result(CITY), report(CITY)), 2)
+        yield Course("straight to a county", (down(PROVINCE, me, 40), accept(me), *steps(me, "decide")), place=me)
     yield Course(
-        "split", (*steps(PROVINCE, "decide"), divide(PROVINCE, CITY, COUNTIES[1]), *taken(CITY, 0)), 1, COUNTIES
+        "reported", (down(PROVINCE, CITY), accept(CITY), *steps(CITY, *WORK), result(CITY), report(CITY)), 2, place=CITY
+    )
+    yield Course(
+        "split", (*steps(PROVINCE, "decide"), divide(PROVINCE, CITY, COUNTIES[1]), *taken(CITY, 0)), 1, COUNTIES, CITY
     )
 
 

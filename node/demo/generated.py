@@ -1,6 +1,6 @@
 """Citizens' messages made up for the demonstration: so many kinds of matter, each in any street of a county."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from node.clock import instant
@@ -54,13 +54,14 @@ DAYS_BACK = 55
 SOURCES = ("热线", "委员工作站", "社情民意", "来信来访")
 
 
-def made_up(tree: DivisionTree, code: str, count: int, now: datetime) -> Iterator[list[str]]:
-    """Rows below `HEAD` for the office of a division that has others below it."""
-    places = [place for place in tree.children(code) if place.name]
-    for n in range(count):
+def made_up(tree: DivisionTree, code: str, wanted: Sequence[str | None], now: datetime) -> Iterator[list[str]]:
+    """Rows below `HEAD` for the office of a division that has others below it, one for each place; None: any below."""
+    below = [place for place in tree.children(code) if place.name]
+    count = len(wanted)
+    for n, named in enumerate(wanted):
         category, title, text = MATTERS[n % len(MATTERS)]
-        place = places[(n * 7 + n // len(MATTERS)) % len(places)]
-        at = now - timedelta(days=n * DAYS_BACK // max(count, 1), hours=n % 9)
+        place = (tree.get(named) if named else None) or below[(n * 7 + n // len(MATTERS)) % len(below)]
+        at = now - timedelta(days=n * DAYS_BACK // count, hours=n % 9)
         who = SURNAMES[n % len(SURNAMES)] + ("女士" if n % 2 else "先生")
         source = SOURCES[n % len(SOURCES)]
         yield [f"{code}-{n + 1}", title.format(place=place.name), text, instant(at), who, category, place.code, source]

@@ -4,7 +4,7 @@ LIANDONG_SHARED_DATA names it; the bundled samples, or as many as are wanted mad
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.resources import files
 from itertools import islice
@@ -47,12 +47,12 @@ class Supply:
         self.kind = "真实留言" if real else "样例留言"
         self._rows: Iterator[Row] | None = _renamed(real) if real else None
 
-    def rows(self, code: str, count: int) -> list[Row]:
-        """For the office of a division; each with a number of its own and a place in that division."""
-        made = [dict(zip(HEAD, cells, strict=True)) for cells in made_up(self._tree, code, count, self._now)]
+    def rows(self, code: str, places: Sequence[str | None]) -> list[Row]:
+        """For the office of a division, one for each place, None: any in it; each has a number of its own."""
+        made = [dict(zip(HEAD, cells, strict=True)) for cells in made_up(self._tree, code, places, self._now)]
         if self._rows is None:
             return made
-        real = list(islice(self._rows, count))
+        real = list(islice(self._rows, len(places)))
         return [{**row, "地区": other["地区"], "来源": other["来源"]} for row, other in zip(real, made, strict=False)]
 
 

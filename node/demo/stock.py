@@ -94,11 +94,10 @@ class Stock:
 
     def _import(self, office: Office, supply: Supply) -> None:
         ways = courses(office.code)
-        count = self._count(office)
-        rows = supply.rows(office.code, count)
-        chosen = [ways[n % len(ways)] for n in range(len(rows))]
+        chosen = [ways[n % len(ways)] for n in range(self._count(office))]
+        rows = supply.rows(office.code, [course.place for course in chosen])
         for row, course in zip(rows, chosen, strict=True):
-            row["地区"] = " ".join([row["地区"], *course.areas])
+            row["地区"] = " ".join(dict.fromkeys([row["地区"], *course.areas]))
         _import(office, sheet(rows), len(rows))
         numbers = {topic["external_id"]: topic["id"] for topic in office.all_topics() if topic["origin"] == office.code}
         for n, (row, course) in enumerate(zip(rows, chosen, strict=True)):

@@ -89,6 +89,15 @@ def test_matter_goes_up_and_home_again_in_three_windows_that_renew_themselves(wi
         assert (person.strayed, person.said) == ([], [])
 
 
+def test_page_that_renews_itself_does_not_take_the_message_for_the_next_page(windows: Windows, town: Town):
+    person = windows.person(COUNTY).sign_in()
+    page = person.open("/topics")
+    with page.expect_event("request", lambda asked: asked.url == page.url and asked.resource_type == "fetch") as seen:
+        topic_of(town, COUNTY, title="别处刚登记的议题")
+    expect(page.locator("#topics")).to_contain_text("别处刚登记的议题")
+    assert seen.value.headers.get("hx-request") == "true"
+
+
 def test_every_page_lets_everyone_in_and_fits_its_window(windows: Windows, town: Town):
     topic = topic_of(town, COUNTY, submitter={"name": "张三"})
     pages = ["/", "/topics", "/topics?q=路灯", "/intake", "/import", "/links", "/nothing", f"/topics/{topic}"]

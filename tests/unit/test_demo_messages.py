@@ -29,7 +29,7 @@ def made_up(tree: DivisionTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("code", OFFICES)
 def test_made_up_messages_are_read_without_a_problem(code: str, made_up: Supply, tree: DivisionTree):
-    rows = made_up.rows(code, 150)
+    rows = made_up.rows(code, [None] * 150)
     found = list(read_sheet(io.BytesIO(sheet(rows)), "messages.csv", None).rows())
     assert [row.problems for row in found] == [()] * 150
     assert len({(row.fields.title, row.fields.text, row.fields.external_id) for row in found}) == 150
@@ -43,7 +43,7 @@ def test_made_up_messages_are_read_without_a_problem(code: str, made_up: Supply,
 
 def test_real_messages_go_to_one_office_only_and_lie_in_its_division(shared_data: Path, tree: DivisionTree):
     supply = Supply(tree, NOW)
-    taken = [row for code in OFFICES for row in supply.rows(code, 100)]
+    taken = [row for code in OFFICES for row in supply.rows(code, [None] * 100)]
     assert supply.kind == "真实留言"
     assert len({row["编号"] for row in taken}) == 400
     assert all(row["地区"] for row in taken)

@@ -26,7 +26,9 @@ async function renew() {
   again = false;
   renewed = Date.now();
   try {
-    const reply = await fetch(location.href, { headers: { "Accept": "text/html" }, credentials: "same-origin" });
+    // As htmx asks for a piece: the message that waits for the next page must not go to this one.
+    const headers = { "Accept": "text/html", "HX-Request": "true" };
+    const reply = await fetch(location.href, { headers, credentials: "same-origin" });
     if (reply.ok && !reply.redirected) swap(new DOMParser().parseFromString(await reply.text(), "text/html"));
   } catch {
     // Not reachable now; the stream tells again when it is.
