@@ -1,7 +1,7 @@
 # Every command sets up what it needs first; that is quick when nothing changed.
 # PYTHON=... chooses the interpreter that .venv is made with (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim model fuzz faults bench pictures lint lock clean runtime
+.PHONY: help setup demo test check sim mutants model fuzz faults bench pictures lint lock clean runtime
 
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -n 2
@@ -34,6 +34,9 @@ lint: setup ## style, types, and who may import whom
 
 sim: setup ## simulate many nodes under faults (ARGS="...")
 	$(RUN) tests.sim $(ARGS)
+
+mutants: setup ## put each seeded bug in and simulate until it is noticed (ARGS="--seeds 2000 --jobs 2")
+	$(RUN) tests.sim.mutants $(ARGS)
 
 faults: setup ## strike real processes (ARGS="kills --count 5000 --jobs 2")
 	$(RUN) tests.fault $(ARGS)

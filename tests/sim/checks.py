@@ -4,8 +4,10 @@ Reads the databases beside the nodes and keeps its own account of every topic an
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from node.clock import parse_instant
 from node.store.codec import inc_of, load_chain
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode, TopicId
 from sync.custody import Chain, writer
@@ -66,6 +68,9 @@ _LINKS = (
     "SELECT peer, sent_seq, acked_seq, received_seq, received_hash, stopped, received_inc, comparing"
     " FROM links ORDER BY peer"
 )
+_CLAIMS = """SELECT c.ask_until, a.at FROM claims c JOIN audit a ON a.action = 'claimed' AND a.topic IS NULL
+    AND json_extract(a.detail, '$.claim') = c.id WHERE c.topics LIKE ? ORDER BY a.id DESC LIMIT 1"""
+_TOLD = "SELECT author FROM remarks WHERE topic = ? AND kind = 'told'"
 _DECLINED = "SELECT 1 FROM remarks WHERE entry = ? AND kind = 'declined' AND author = ?"
 
 
@@ -168,7 +173,10 @@ class Checker:
         elif said["kind"] in ("anchored", "enrolled"):
             self.oracle.granted(said["body"]["node"]["code"], said["body"]["inc"])
         elif said["kind"] == "granted":
+            self._check_number(said["body"])
             self.oracle.granted(said["body"]["node"], said["body"]["inc"])
+        elif said["kind"] == "declined":
+            self._check_expired(said)
 
     def _entry(self, id: Digest, said: Payload) -> None:
         topic, term = said["topic"] or id, repr(said["term"])
@@ -187,6 +195,35 @@ class Checker:
         self.entries.setdefault(topic, []).append(id)
         if said["kind"] == "closed":
             self._check_disposed(said["author"], topic)
+        if said["kind"] == "claimed" and said["body"]["approved_by"]:
+            self._check_asked(said["author"], topic)
+
+    def _check_number(self, grant: Payload) -> None:
+        """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived."""
+        number, nonce = grant["inc"]
+        known = self.oracle.lives.get(grant["node"], [])
+        if any(life[1] == nonce for life in known):
+            raise Violation(f"R10: {grant['node']} is granted two lives for one restore")
+        if any(life[0] >= number for life in known) and not self._world.ledger.excused and not self._world.waived:
+            raise Violation(f"R13: {grant['node']} is granted the number {number} after {known[-1][0]}")
+
+    def _check_expired(self, said: Payload) -> None:
+        """Only the offered node's own clock, past the time it was given, lets an offer expire (R3)."""
+        if said["body"]["code"] != "expired":
+            return
+        given = self.payloads[said["entry"]]["body"]["answer_by"]
+        if given is None or parse_instant(given) > parse_instant(said["at"]) + timedelta(seconds=1):
+            raise Violation(f"R3: an offer to be answered by {given} expired at {said['at']}")
+
+    def _check_asked(self, author: NodeCode, topic: TopicId) -> None:
+        """Two persons claim after all others have told what they know, or have had their time (R7)."""
+        machine, seen = self._world.machines[author], self.seen(author, topic)
+        asked = machine.rows(_CLAIMS, f'%"{topic}"%')
+        told = {row[0] for row in machine.rows(_TOLD, topic)}
+        if seen is None or not asked or asked[0][0] <= asked[0][1]:
+            return
+        if missing := seen.chain.participants - {author, seen.chain.custodian} - told:
+            raise Violation(f"R7: {author} claims topic {self._number[topic]} and has not heard {sorted(missing)}")
 
     def _born(self, topic: TopicId) -> None:
         self._number[topic] = len(self.order)

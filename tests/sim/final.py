@@ -51,7 +51,7 @@ def check_all(world: "World", thorough: bool = True) -> None:
         _check_alive(world, machine)
         _check_links(world, machine)
         _check_nothing_waits(world, machine, unread)
-        _check_parts(machine, unread)
+        _check_parts(world, machine, unread)
         _check_kept(world, machines, machine)
         _check_chains(machine)
         _check_audit(world, machine)
@@ -114,7 +114,15 @@ def _is_excused(world: "World", author: NodeCode, inc: str) -> bool:
     return (author, tuple(inc_of(inc))) in world.ledger.excused
 
 
-def _check_parts(machine: Machine, unread: set[TopicId]) -> None:
+def is_gone(world: "World", digest: Digest) -> bool:
+    """Whether a part went with the disk of the only node that had it: its statement was passed on, it was not yet."""
+    if not any(machine.restored for machine in world.joined):
+        return False
+    here = "SELECT 1 FROM parts WHERE digest = ? AND content IS NOT NULL"
+    return not any(machine.rows(here, digest) for machine in world.joined)
+
+
+def _check_parts(world: "World", machine: Machine, unread: set[TopicId]) -> None:
     """Every `full` part of what a node holds is there, and whole; what is not `full` is only at its author."""
     query = """SELECT r.topic, r.name, r.share, r.size, s.source, p.salt, p.content, r.digest, w.digest
         FROM part_refs r JOIN statements s ON s.id = r.statement LEFT JOIN parts p ON p.digest = r.digest
@@ -125,7 +133,7 @@ def _check_parts(machine: Machine, unread: set[TopicId]) -> None:
                 raise Violation(f"I17: {machine.code} has the {share} part {name} of another node")
             continue
         if content is None or wanted is not None:
-            if topic in unread:
+            if topic in unread or is_gone(world, digest):
                 continue
             raise Violation(f"I12: {machine.code} has not got the part {name} ({size} bytes)")
         if len(content) != size or hashlib.sha256(bytes.fromhex(salt) + content).hexdigest() != digest:

@@ -99,6 +99,7 @@ def _waive(world: "World") -> None:
             for peer in healing.status(batch.conn).peers:
                 if peer.state == "asked":
                     healing.waive(batch, peer.code, lives.REASON)
+        world.waived = True
 
 
 def _look_after(world: "World") -> None:
@@ -136,8 +137,9 @@ def _busy(world: "World", child: Machine, agrees: bool = True) -> bool:
     lane = child.lanes.get("push")
     if lane is not None and (lane.asked or lane.heal):
         return True
-    wanted = "SELECT 1 FROM wanted_parts WHERE peer = ? LIMIT 1"
-    return bool(child.rows(wanted, parent.code) or parent.rows(wanted, child.code))
+    query = "SELECT digest FROM wanted_parts WHERE peer = ?"
+    wanted = [*child.rows(query, parent.code), *parent.rows(query, child.code)]
+    return any(not final.is_gone(world, digest) for (digest,) in wanted)
 
 
 def _mend(world: "World") -> None:

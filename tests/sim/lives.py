@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from node.domain.errors import DomainError
-from node.domain.refusals import NotAllowed
+from node.domain.refusals import AlreadyDecided, NotAllowed
 from node.service import claims, guard, healing, life, links
 from node.service.commit import Batch, write
 from node.service.guard import GUARD
@@ -179,6 +179,7 @@ class Lives:
                 return f"{machine.code}: nobody to waive"
             with write(ctx) as batch:
                 healing.waive(batch, self._chance.choice(asked), REASON)
+        self._world.waived = True
         self._count("waive")
         return machine.code
 
@@ -310,6 +311,7 @@ class Lives:
                 if self._chance.random() < 0.1:
                     with write(ctx) as batch:
                         claims.refuse(_as(batch, CHIEFS[1]), asked.id, REASON)
+                    self._try_after_all(machine, asked.id)
                     return f"{machine.code} refused"
                 self._try_alone(machine, asked.id)
                 with write(ctx) as batch:
@@ -318,6 +320,14 @@ class Lives:
             return f"{machine.code} {type(error).__name__}"
         self._count("rehome" if to else "claim")
         return f"{machine.code} {self._world.checker.number(topic)} to {to}"
+
+    def _try_after_all(self, machine: Machine, id: str) -> None:
+        try:
+            with machine.at_work() as ctx, write(ctx) as batch:
+                claims.approve(_as(batch, CHIEFS[0]), id)
+        except (AlreadyDecided, NotAllowed):
+            return
+        raise Violation(f"R7: a claim of {machine.code} that was refused is approved")
 
     def _try_alone(self, machine: Machine, id: str) -> None:
         try:

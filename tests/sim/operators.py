@@ -62,9 +62,9 @@ def thank(batch: Batch, topic: TopicId, form: api.NoteForm) -> TopicId:
 
 
 def dispose(batch: Batch, topic: TopicId, form: api.DisposeForm) -> TopicId:
-    """Decide on the first orphan that nobody has disposed of."""
-    held = select(orphans.c.id).where(orphans.c.topic == topic, orphans.c.disposed.is_(None))
-    found = batch.conn.execute(held.order_by(orphans.c.seq, orphans.c.id)).scalar()
+    """Decide on the first orphan that nobody has disposed of; where all are, on one of them once more."""
+    held = select(orphans.c.id).where(orphans.c.topic == topic)
+    found = batch.conn.execute(held.order_by(orphans.c.disposed.is_not(None), orphans.c.seq, orphans.c.id)).scalar()
     if found is None:
         raise NotFound(topic)
     return disposing.dispose(batch, topic, found, form)
@@ -218,6 +218,8 @@ class Operators:
             return names
         if any(disposed is None for _, disposed in seen.orphans):
             names += ["dispose"] * 3
+        elif seen.orphans:
+            names += ["dispose"]
         if chain.closed:
             return [*names, "reopen"]
         names += ["note", "amend", "result"] + ["step"] * self._world.options.zeal

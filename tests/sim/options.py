@@ -62,6 +62,8 @@ _CHOSEN = (*WIRE_FAULTS, *EVENT_FAULTS, *OTHER_FAULTS)
 _LIVES_SHARE = 0.6
 _ENABLED_SHARE = 0.75
 STEPS_DEFAULT = 300
+LYING = 0.15
+"""The share of steps after which somebody lies."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Options:
     deadlines: bool
     finish: bool
     twin: bool
+    lying: float = LYING
 
     @property
     def codes(self) -> tuple[NodeCode, ...]:

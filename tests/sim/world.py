@@ -60,6 +60,8 @@ class World:
         self.may_stop: set[str] = set()
         """Why a link may stop by now: something has happened that no node can put right alone."""
         self.burnt: set[NodeCode] = set()
+        self.waived = False
+        """Whether somebody ever chose not to wait for a neighbour that may know more."""
         for code in options.codes:
             self.machines[code].knows_new = code not in options.old
             if code not in (options.codes[0], *options.late):

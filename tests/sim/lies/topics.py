@@ -154,7 +154,8 @@ def _claimed() -> bodies.Claimed:
 
 
 def claims_as_nobody(scene: Scene) -> Lie | None:
-    liar = scene.pick({code for code in scene.others if code not in scene.chain.arbiters})
+    above = {*scene.batch.roster.ancestors(scene.chain.custodian)} - {*scene.chain.arbiters}
+    liar = scene.pick(above or {code for code in scene.others if code not in scene.chain.arbiters})
     return Lie(scene.entry((liar, scene.life(liar)), "claimed", _claimed())) if liar else None
 
 

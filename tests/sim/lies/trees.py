@@ -1,6 +1,7 @@
 """Lies about who is who: signatures, keys, and the registry (R10, R13, R19)."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -70,7 +71,9 @@ def sums_up_for_others(scene: Scene) -> Lie | None:
     parent = scene.batch.roster.parent(scene.me)
     if parent is None or scene.source != parent:
         return None
-    said = {**header(parent, scene.life(parent), AT), "seq": 0, "kind": "page", "body": {}, "parts": []}
+    body = {"period": "2026-02", "rows": 0, "root": sha256(b"").hexdigest(), "open": 0, "closed": 0}
+    body |= {"outcomes": [0, 0, 0, 0], "participations": 0}
+    said = {**header(parent, scene.life(parent), AT), "seq": 0, "kind": "totals", "body": body, "parts": []}
     return Lie(seal(said, SUMMARY, scene.signer(parent, scene.life(parent))))
 
 
@@ -199,7 +202,8 @@ def writes_its_registry_twice(scene: Scene) -> Lie | None:
         return None
     head = scene.batch.roster.heads[liar, scene.life(liar)]
     body = bodies.Published(list="powers", version=98)
-    return Lie(scene.registry(liar, "published", body, seq=head.seq, prev=None if head.seq == 0 else head.id))
+    raw = scene.registry(liar, "published", body, seq=head.seq, prev=None if head.seq == 0 else head.id)
+    return Lie(raw, proves=(liar, scene.life(liar)))
 
 
 def breaks_its_registry(scene: Scene) -> Lie | None:
@@ -227,6 +231,6 @@ LIES: tuple[Told, ...] = (
     enrols_a_key_twice,
     plants_a_second_root,
     renews_what_is_not_its_own,
-    writes_its_registry_twice,
     breaks_its_registry,
 )
+CONTRADICTIONS: tuple[Told, ...] = (writes_its_registry_twice,)

@@ -1,0 +1,112 @@
+"""One mutant against the simulator: seed after seed, until a check notices it. A process runs one mutant, ever."""
+
+import itertools
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+
+from tests.sim.mutants.catalogue import ALL
+from tests.sim.mutants.importing import put_in_place
+from tests.sim.mutants.mutant import Mutant
+
+CONTROL = "no bug at all"
+STEPS = 100
+"""Of each seed; guards that are out show early, or in the rest after the steps."""
+LYING = 0.5
+"""More lies than elsewhere, so that what they find is found soon."""
+PRELOADED = (
+    "sqlalchemy",
+    "pydantic",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "pyrage",
+    "alembic.command",
+    "openpyxl",
+    "httpx",
+    "prometheus_client",
+    "schemas.aggregate",
+    "schemas.api",
+    "schemas.drafts",
+    "schemas.exchange",
+    "schemas.people",
+    "schemas.registry",
+    "schemas.terms",
+    "node.config",
+    "node.store.engine",
+    "node.store.schema",
+)
+"""What no mutant is in, nor leads to one; imported once for all processes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """`seed` caught the mutant after `seeds` in all, by `check`; without a seed nothing did."""
+
+    name: str
+    seed: int | None
+    seeds: int
+    steps: int
+    check: str
+    text: str
+    seconds: float
+
+
+def attempt(name: str, seeds: Sequence[int]) -> Found:
+    """Play the seeds with the mutant in place, until one fails."""
+    if name != CONTROL:
+        put_in_place(next(mutant for mutant in ALL if mutant.name == name))
+    from tests.sim.options import expand
+    from tests.sim.run import run
+
+    began, steps = time.perf_counter(), 0
+    for count, seed in enumerate(seeds, start=1):
+        result = run(replace(expand(seed, STEPS), twin=False, lying=LYING))
+        steps += result.tally.steps
+        if result.violation is not None:
+            check, _, text = result.violation.partition(":")
+            first = text.strip().split("\n")[0][:300]
+            return Found(name, seed, count, steps, check[:8], first, round(time.perf_counter() - began, 1))
+    return Found(name, None, len(seeds), steps, "", "", round(time.perf_counter() - began, 1))
+
+
+def fitting(mutant: Mutant, count: int) -> list[int]:
+    """The first seeds in which the faults may happen that the mutant needs."""
+    from tests.sim.options import expand
+
+    return list(islice((seed for seed in itertools.count() if set(mutant.needs) <= set(expand(seed).faults)), count))
+
+
+def in_a_process(name: str, seeds: Sequence[int], timeout_s: float) -> Found:
+    """As `attempt`, in a process of its own, so that nothing of a mutant is left behind."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_attempt, args=(sender, name, list(seeds)))
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(timeout_s):
+            return Found(name, None, 0, 0, "", f"not done within {timeout_s:.0f} s", timeout_s)
+        found = receiver.recv()
+    except EOFError:
+        raise RuntimeError(f"{name}: its process ended without a word") from None
+    finally:
+        process.kill()
+        process.join()
+    if isinstance(found, str):
+        raise RuntimeError(f"{name}: {found}")
+    return Found(**found)
+
+
+def _attempt(sender: "multiprocessing.connection.Connection", name: str, seeds: list[int]) -> None:
+    try:
+        sender.send(asdict(attempt(name, seeds)))
+    except BaseException as error:
+        sender.send(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(attempt(sys.argv[1], [int(seed) for seed in sys.argv[2:]]))))
