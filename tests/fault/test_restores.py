@@ -16,7 +16,7 @@ TOWNS = 6
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_restored_and_copied_nodes_are_found_and_healed_and_nobody_signs_twice(workshop: Path):
     tally = play("lives", restores.trials(workshop / "lives", SEED, range(TOWNS)), jobs=TOWNS)
     print(tally)
