@@ -29,7 +29,7 @@ from tests.sim.ledger import OF_RECORD, Position, positions
 
 CODES = ("620000", "620100", "620102", "620103")
 ROOT = Path(__file__).parents[2]
-START_S = 60.0
+START_S = 180.0
 QUERY_S = 60.0
 STOP_S = 30.0
 PATIENCE_S = 20.0
