@@ -86,12 +86,21 @@ def author_of(payload: Any) -> str:
 # ---- strict JSON, keys, names ------------------------------------------------------------------------------------
 
 
+WHOLE = 0.02
+"""The share of inputs that are left as they are: what is refused always would be no decoder."""
+
+
 def _some_bytes(raws: Callable[[], tuple[bytes, ...]]) -> Callable[[Random], bytes]:
-    return lambda random: damage(random.choice(raws()), random, raws())
+    def make(random: Random) -> bytes:
+        raw = random.choice(raws())
+        return raw if random.random() < WHOLE else damage(raw, random, raws())
+
+    return make
 
 
 def _some_text(raws: Callable[[], tuple[bytes, ...]]) -> Callable[[Random], str]:
-    return lambda random: damage(random.choice(raws()), random, raws()).decode("utf-8", "surrogateescape")
+    make = _some_bytes(raws)
+    return lambda random: make(random).decode("utf-8", "surrogateescape")
 
 
 @cache
@@ -146,7 +155,7 @@ def _read_statement(raw: bytes) -> None:
 
 def _damaged_payload(random: Random, some: tuple[tuple[str, Any], ...]) -> tuple[bytes, str, str]:
     typ, payload = random.choice(some)
-    changed = damage_json(payload, random, random.choice(some)[1])
+    changed = damage_json(payload, random, random.choice(some)[1]) if random.random() < 0.9 else payload
     raw = written(changed, random)
     if random.random() < 0.2:
         raw = damage(raw, random, [json.dumps(payload).encode()])
@@ -165,10 +174,8 @@ def _make_chain(random: Random) -> tuple[Any, list[bytes], bool]:
     what = random.random()
     if what < 0.8:
         raws[at] = _resigned(raws[at], random)
-    elif what < 0.9:
-        raws.insert(at, random.choice(corpus.statements()))
-    else:
-        raws[at] = random.choice(raws)
+    elif what < 1 - WHOLE * 2:
+        raws.insert(at, random.choice((random.choice(corpus.statements()), *raws)))
     return given["roster"], raws, given["new"]
 
 
@@ -200,7 +207,8 @@ def _make_registry(random: Random) -> list[bytes]:
     given = random.choice(corpus.vectors("registry"))
     raws = [text.encode() for text in given["statements"]]
     at = random.randrange(len(raws))
-    raws[at] = _resigned(raws[at], random) if random.random() < 0.8 else random.choice(corpus.statements())
+    if random.random() > WHOLE:
+        raws[at] = _resigned(raws[at], random) if random.random() < 0.8 else random.choice(corpus.statements())
     return raws
 
 
@@ -278,20 +286,28 @@ def _loose(found: Any) -> Iterable[tuple[str, list[BaseModel]]]:
             yield name, lines
 
 
+def _bundle(documents: list[bytes]) -> bytes:
+    body = b"".join(documents)
+    return dumps({"bundle": {"v": 1, "documents": len(documents), "bytes": len(body)}}) + b"\n" + body
+
+
+@cache
+def _documents() -> list[bytes]:
+    return [raw for raw in corpus.raws("document", "good") if raw.endswith(b"}\n")]
+
+
 @cache
 def _bundles() -> tuple[bytes, ...]:
-    def bundle(documents: list[bytes]) -> bytes:
-        body = b"".join(documents)
-        return dumps({"bundle": {"v": 1, "documents": len(documents), "bytes": len(body)}}) + b"\n" + body
-
-    good = [raw for raw in corpus.raws("document", "good") if raw.endswith(b"}\n")]
-    return (*(bundle(good[at : at + 3]) for at in range(len(good))), bundle(good))
+    good = _documents()
+    return (*(_bundle(good[at : at + 3]) for at in range(len(good))), _bundle(good))
 
 
 def _make_bundle(random: Random) -> bytes:
     """Half of them with a first line that is true of the damaged rest."""
-    raw = random.choice(_bundles())
-    if random.random() < 0.5:
+    raw, what = random.choice(_bundles()), random.random()
+    if what < 0.05:  # whole documents, twice or in another order
+        return _bundle([random.choice(_documents()) for _ in range(random.randint(1, 4))])
+    if what < 0.5:
         return damage(raw, random, _bundles())
     body = damage(raw.partition(b"\n")[2], random, _bundles())
     said = {"v": 1, "documents": random.choice((1, 2, 3, body.count(b'{"seal"'))), "bytes": len(body)}
@@ -357,7 +373,7 @@ def _make_receipt(random: Random) -> bytes:
     """Damage anywhere, or in what the receipt holds as JSON, written again as it must be."""
     given = random.choice(corpus.raws("receipt"))
     if random.random() < 0.5:
-        return damage(given, random, corpus.raws("receipt"))
+        return given if random.random() < WHOLE * 2 else damage(given, random, corpus.raws("receipt"))
     try:
         proof = read_proof(given)
         extra = damage_json(json.loads(proof.extra or b"{}"), random, {"registry": [{}]})

@@ -82,6 +82,10 @@ bool  live[N];
 byte  asks[N];           /* not live: the nonce drawn last */
 byte  healed[N];         /* not live: neighbours it has become equal with, or a person waived */
 byte  head[N * TOPICS];  /* follows from `knows`, kept for speed */
+#if SLIPS > 0
+short pair;              /* the first two entries of one life at one position, and which life that is */
+byte  liar;
+#endif
 #ifdef HELD
 short held[N];           /* kept, never applied */
 #endif

@@ -127,29 +127,26 @@ inline settle() {                                /* topic t, as far as it takes 
         tries++;
         tip = HEAD(ROOT, theme);
         giver = OWNER(tip);
+        agent = NONE;                            /* who has to claim */
         if
-        :: kind[tip] == OFFER && IN(answers[giver], tip) && by[tip] == inc[giver] ->
+        :: !PROVEN(ROOT, tip) && kind[tip] == OFFER && IN(answers[giver], tip) && by[tip] == inc[giver] ->
             sign(giver, inc[giver], RESUME, tip, 0, HANDED_OVER(tip));
             spread(); agree()
-        :: kind[tip] == OFFER && IN(answers[giver], tip) && by[tip] != inc[giver] ->
-            lowest_above(giver);
-            claim_as(agent)
-        :: kind[tip] == OFFER && !IN(answers[giver], tip) && to[tip] == inc[who[to[tip]]] ->
+        :: !PROVEN(ROOT, tip) && kind[tip] == OFFER && !IN(answers[giver], tip) && to[tip] == inc[who[to[tip]]] ->
             high = who[to[tip]];
             if
             :: decline -> decline_it(high, tip); spread(); agree()
             :: else -> sign(high, inc[high], ACCEPT, tip, 0, HANDED_OVER(tip)); spread(); agree()
             fi
-        :: kind[tip] == OFFER && !IN(answers[giver], tip) && to[tip] != inc[who[to[tip]]] ->
-            if
-            :: IS_ARBITER(giver, ORIGIN(theme)) && by[tip] == inc[giver] -> claim_as(giver)
-            :: else -> lowest_above(giver); claim_as(agent)
-            fi
-        :: kind[tip] != OFFER && by[tip] != inc[giver] ->
-            lowest_above(giver);
-            claim_as(agent)
-        :: kind[tip] != OFFER && by[tip] == inc[giver] ->
+        :: !PROVEN(ROOT, tip) && kind[tip] == OFFER && !IN(answers[giver], tip) && to[tip] != inc[who[to[tip]]] && \
+            IS_ARBITER(giver, ORIGIN(theme)) && by[tip] == inc[giver] -> agent = giver
+        :: !PROVEN(ROOT, tip) && kind[tip] != OFFER && by[tip] == inc[giver] ->
             settled = true
+        :: else -> lowest_above(giver)           /* of a dead incarnation; of one that is proven, by persons (R9) */
+        fi;
+        if
+        :: agent != NONE -> claim_as(agent)
+        :: else
         fi
     :: else -> break
     od;
@@ -254,6 +251,9 @@ inline wipe() {                                  /* all ends are one state */
         unit++
     :: else -> break
     od;
+#if SLIPS > 0
+    pair = 0; liar = 0;
+#endif
     rows = 0; lives = N; declined = 0; taken = 0; slipped = 0;
     restores = 0; slips = 0; backups = 0; claims = 0; waivers = 0; decline = false
 }

@@ -24,6 +24,19 @@ inline look(node, row) {                         /* I4: the head is the largest 
     fi
 }
 
+#if SLIPS > 0
+/* R9: a disk that holds two entries of one life at one position. A tie goes to the larger row on all disks alike: between a
+   fork and the claim that ends it nodes may in truth differ, but nobody writes there */
+#define PROVEN(node, row) (pair != 0 && (knows[node] & pair) == pair && by[row] == liar)
+#else
+#define PROVEN(node, row) false
+#endif
+#ifdef NO_FREEZE
+#define FROZEN(node, row) false
+#else
+#define FROZEN(node, row) PROVEN(node, row)
+#endif
+
 inline store(node, row) {                        /* R1, R14: an entry and what it teaches of the roster */
     knows[node] = knows[node] | (1 << (row));
     learn(node, by[row]);
@@ -38,6 +51,19 @@ inline store(node, row) {                        /* R1, R14: an entry and what i
 #define SAME_WRITER(r, s) (by[r] == by[s])
 #endif
 
+#if SLIPS > 0
+inline note_pair(row) {
+    if
+    :: pair == 0 && TOPIC(past) == TOPIC(row) && by[past] == by[row] && pos[past] == pos[row] ->
+        pair = (1 << past) | (1 << (row));
+        liar = by[row]
+    :: else
+    fi
+}
+#else
+#define note_pair(row) skip
+#endif
+
 inline check_new(row) {                          /* I1, I2, I3 against everything ever signed */
     past = 0;
     do
@@ -49,6 +75,7 @@ inline check_new(row) {                          /* I1, I2, I3 against everythin
             assert(!(kind[past] == ACCEPT && kind[row] == ACCEPT && prev[past] == prev[row] && by[past] == by[row])) /* I1 */
         :: else
         fi;
+        note_pair(row);
         past++
     :: else -> break
     od;
@@ -62,6 +89,7 @@ inline check_new(row) {                          /* I1, I2, I3 against everythin
 #endif
 
 inline sign(node, life, what, after, offered_to, where) {
+    assert(what == CLAIM || !PROVEN(node, after));  /* R9: who knows a proof writes nothing there but a claim */
     kind[rows] = what;
     by[rows] = life;
     prev[rows] = after;

@@ -12,7 +12,7 @@
 #ifdef REOPEN_OWN_TERM
 #define MY_TURN(unit, r) (r != NONE && live[unit] && kind[r] != OFFER && OWNER(r) == unit)
 #else
-#define MY_TURN(unit, r) (live[unit] && WRITES(unit, r))
+#define MY_TURN(unit, r) (live[unit] && WRITES(unit, r) && !FROZEN(unit, r))
 #endif
 
 #define OPEN_OFFER(r) (r != NONE && kind[r] == OFFER)
@@ -95,7 +95,7 @@
 #define OFFER_TO(theme, peer) :: d_step { ROOM && MY_TURN(me, HEAD(me, theme)) && MAY_OFFER(me, peer) -> \
     sign(me, inc[me], OFFER, HEAD(me, theme), NEWEST(me, peer), NEXT(HEAD(me, theme))); DONE }
 
-#define ACCEPT_OFFER(theme) :: d_step { ROOM && OPEN_OFFER(HEAD(me, theme)) && FOR_ME(me, HEAD(me, theme)) && UNDECIDED(me, HEAD(me, theme)) -> \
+#define ACCEPT_OFFER(theme) :: d_step { ROOM && OPEN_OFFER(HEAD(me, theme)) && FOR_ME(me, HEAD(me, theme)) && UNDECIDED(me, HEAD(me, theme)) && !FROZEN(me, HEAD(me, theme)) -> \
     sign(me, ANSWERS_AS(me, HEAD(me, theme)), ACCEPT, HEAD(me, theme), 0, HANDED_OVER(HEAD(me, theme))); DONE }
 
 #define DECLINE_OFFER(theme) :: d_step { OPEN_OFFER(HEAD(me, theme)) && FOR_ME(me, HEAD(me, theme)) && !IN(answers[me], HEAD(me, theme)) -> \
@@ -113,7 +113,7 @@ inline decline_it(node, row) {
     declined = declined | (1 << row)
 }
 
-#define RESUME_AFTER(theme) :: d_step { ROOM && live[me] && OPEN_OFFER(HEAD(me, theme)) && by[HEAD(me, theme)] == inc[me] && ENDED(me, HEAD(me, theme)) -> \
+#define RESUME_AFTER(theme) :: d_step { ROOM && live[me] && OPEN_OFFER(HEAD(me, theme)) && by[HEAD(me, theme)] == inc[me] && ENDED(me, HEAD(me, theme)) && !FROZEN(me, HEAD(me, theme)) -> \
     sign(me, inc[me], RESUME, HEAD(me, theme), 0, HANDED_OVER(HEAD(me, theme))); DONE }
 
 #define CLAIM_BY_PERSON(theme) :: d_step { ROOM && claims > 0 && HEAD(me, theme) != NONE && CLAIMS_AS(me) && MAY_CLAIM(me, HEAD(me, theme)) -> \
@@ -132,6 +132,17 @@ inline doubt(node, row) {                        /* found: this reader holds the
     found = false;
 #if defined(DEAD_OFFER_HELD)                     /* an offer must name the incarnation live at the reader */
     found = (kind[row] == OFFER && NEWEST(node, who[to[row]]) != to[row]);
+#elif defined(RIVAL_HELD)                        /* the second of one position, and so all that stands on it */
+    past = 0;
+    do
+    :: past < rows ->
+        if
+        :: past != (row) && IN(knows[node], past) && TOPIC(past) == TOPIC(row) && by[past] == by[row] && pos[past] == pos[row] -> found = true
+        :: else
+        fi;
+        past++
+    :: else -> break
+    od
 #elif defined(CLAIM_NEEDS_NEWER_ROSTER)          /* the reader must know that the offer went to a dead one */
     found = (kind[row] == CLAIM && kind[prev[row]] == OFFER && by[prev[row]] == by[row] && !DEAD_OFFER(node, prev[row]));
 #endif

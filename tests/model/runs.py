@@ -177,6 +177,8 @@ GUARDS = (
         "CLAIM_NEEDS_NEWER_ROSTER",
     ),
     _control("R9: ties go to the first to arrive", "custody", _SLIP, "TIES_BY_ARRIVAL"),
+    _control("R9: who knows the proof goes on as before", "custody", _SLIP, "NO_FREEZE"),
+    _control("R9: the rival is held for good, and what stands on it", "custody", _SLIP, "HELD", "RIVAL_HELD"),
     _control("R15: a gap in the stream is skipped", "stream", "STATEMENTS=3", "NO_GAP_CHECK"),
     _control("R15: a lower peer is not fed again", "stream", "PARENT_SLIPS=1 RESTORES=0", "NEVER_FEEDS_AGAIN"),
     _control("R15: another hash at one seq passes", "stream", "SLIPS=1 RESTORES=0", "NO_HASH_CHECK"),
