@@ -20,6 +20,7 @@ TAKEN_MIN = 5
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", TARGETS)
 def test_decoder_fed_with_damaged_input_refuses_by_name_or_says_what_stands_there(name: str):
     before = memory_mib()
