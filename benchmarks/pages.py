@@ -148,7 +148,7 @@ def _multiply(path: Path) -> None:
     conn.execute(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < :many) INSERT INTO audit"
         " (at, actor, action, topic, result) SELECT datetime('2026-01-01', n || ' seconds') || '.000000', 'bench',"
-        " 'note', (SELECT id FROM real LIMIT 1 OFFSET n % :real), 'done' FROM n",
+        " 'note', (SELECT id FROM real WHERE rowid = 1 + n % :real), 'done' FROM n",
         {"many": TOPICS, "real": REAL},
     )
     conn.execute("COMMIT")
