@@ -124,8 +124,10 @@ class Fleet:
         query = "SELECT count(*) FROM topics WHERE origin = ? AND status = 'closed' AND kind <> ?"
         return sum(self.ask(code, query, code, LASTING)[0][0] for code in self.quotas)
 
-    def healing(self, code: str) -> bool:
-        return bool(self.ask(code, "SELECT inc_number = 0 FROM node")[0][0])
+    def incarnation(self, code: str) -> int:
+        """The number of the one a node lives in; 0 while it heals."""
+        found: int = self.ask(code, "SELECT inc_number FROM node")[0][0]
+        return found
 
     def restless(self) -> list[str]:
         """The nodes that still have something to seal or to send, or may not write yet."""

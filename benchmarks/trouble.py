@@ -58,7 +58,7 @@ class Trouble:
         self._fleet, self._blows, self._cut_s, self._say = fleet, blows, cut_s, say
         self._chance = random.Random(SEED + done)
         self._mend_at: dict[str, float] = {}
-        self._healing: dict[str, float] = {}
+        self._healing: dict[str, tuple[float, int]] = {}
         self.done = done
 
     @property
@@ -75,8 +75,8 @@ class Trouble:
             del self._mend_at[code]
             self._fleet.lines.mend(code)
             self._say(f"the line of {code} is good again")
-        for code in [code for code in self._healing if not self._fleet.healing(code)]:
-            took = now - self._healing.pop(code)
+        for code in [code for code, (_, old) in self._healing.items() if self._fleet.incarnation(code) > old]:
+            took = now - self._healing.pop(code)[0]
             self._say(f"{code} has healed, {took:.0f} s after its restore, and has {self._entries(code):,} entries")
 
     def _deal(self, blow: Blow, solved: int) -> None:
@@ -94,9 +94,9 @@ class Trouble:
             self._fleet.back_up(code)
             self._say(f"{solved:,} solved; {code} was backed up, with {self._entries(code):,} entries")
         else:
-            had = self._entries(code)
+            had, lived = self._entries(code), self._fleet.incarnation(code)
             self._fleet.lose_and_restore(code)
-            self._healing[code] = time.monotonic()
+            self._healing[code] = (time.monotonic(), lived)
             self._say(f"{solved:,} solved; {code} was lost with {had:,} entries and restored from its backup")
 
     def _entries(self, code: str) -> int:
