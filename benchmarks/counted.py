@@ -5,6 +5,7 @@ The province is asked as a clerk asks it, over HTTP.
 """
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ MEASURES = (
 )
 CHINA = timezone(timedelta(hours=8))
 SHOWN = 20
+TOTALS_S = 300
+"""A few ticks of the totals at each tier."""
 
 Say = Callable[[str], None]
 
@@ -75,8 +78,7 @@ def compare(fleet: Fleet, say: Say) -> int:
         own_sums = sum((topic.adds for topic in topics.values() if code in topic.areas), Counter[str]())
         wrong += _differences(f"township {code}", total, own_sums)
     compared += len(townships) * len(MEASURES)
-    open_differences = _ask(client, "differences")["items"]
-    wrong += [f"the province has found a difference by itself: {item}" for item in open_differences]
+    wrong += [f"the province has found a difference by itself: {item}" for item in _standing(client)]
     if wrong:
         raise Unequal(f"{len(wrong)} figures differ:\n" + "\n".join(wrong[:SHOWN]))
     return compared
@@ -189,6 +191,14 @@ def _lists(fleet: Fleet, topics: dict[str, Counted]) -> Iterator[str]:
         own = topics[id].head if id in topics else None
         if there.get(id) != own:
             yield f"topic {id}: last entry {there.get(id)} at the province, {own} in its county"
+
+
+def _standing(client: Client) -> list[Any]:
+    """The differences the province names that do not go by themselves: totals are sealed again some time after rows."""
+    patience = time.monotonic() + TOTALS_S
+    while (found := _ask(client, "differences")["items"]) and time.monotonic() < patience:
+        time.sleep(1)
+    return list(found)
 
 
 def _ask(client: Client, route: str, **query: str) -> Any:
