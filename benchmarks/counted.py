@@ -5,7 +5,6 @@ The province is asked as a clerk asks it, over HTTP.
 """
 
 import json
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -37,8 +36,7 @@ MEASURES = (
 )
 CHINA = timezone(timedelta(hours=8))
 SHOWN = 20
-TOTALS_S = 300
-"""A few ticks of the totals at each tier."""
+OF_TOTALS = "rows of "
 
 Say = Callable[[str], None]
 
@@ -194,11 +192,10 @@ def _lists(fleet: Fleet, topics: dict[str, Counted]) -> Iterator[str]:
 
 
 def _standing(client: Client) -> list[Any]:
-    """The differences the province names that do not go by themselves: totals are sealed again some time after rows."""
-    patience = time.monotonic() + TOTALS_S
-    while (found := _ask(client, "differences")["items"]) and time.monotonic() < patience:
-        time.sleep(1)
-    return list(found)
+    """What nodes say of rows and the province counts otherwise. Totals of a month are sealed again a day after its rows
+    changed (SPEC 16), and here all months are over while they are played: theirs are left out."""
+    found = _ask(client, "differences")["items"]
+    return [item for item in found if not item["field"].startswith(OF_TOTALS)]
 
 
 def _ask(client: Client, route: str, **query: str) -> Any:
