@@ -11,11 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from node.clock import Clock
 from node.config import Settings
 from node.context import Context, Identity
-from node.domain.refusals import NoNode
+from node.domain.refusals import NodeRunning, NoNode
 from node.service import guard
 from node.store import tables as t
 from node.store.engine import connect, reading, upsert, writing
-from node.store.schema import upgrade
+from node.store.health import jobs_running
+from node.store.schema import is_behind, upgrade
 from schemas.ids import Tier
 from sync.keys import Signer
 
@@ -28,11 +29,16 @@ def load(settings: Settings, clock: Clock, new_start: bool = False) -> Context:
     """The context of the node in this data folder. `new_start`: draw the instance id that its processes share.
 
     A guard that does not fit ends the node's incarnation here. Raises NoNode where `init` has not been run, or the keys
-    are not those of the database.
+    are not those of the database; NodeRunning where an older version of the program still runs on this database: it
+    would go on writing into tables it does not know.
     """
     if not (settings.data / SIGNING_KEY).exists():
         raise NoNode(str(settings.data))
     engine = connect(settings.url)
+    # Asked again at the end: a process that was started with this one may have done the upgrade meanwhile.
+    if is_behind(engine) and jobs_running(engine, settings.data) and is_behind(engine):
+        engine.dispose()
+        raise NodeRunning("an older version of the program runs on this database")
     upgrade(engine)
     identity = read_identity(engine, settings.data)
     instance = _instance(engine, clock, new_start)

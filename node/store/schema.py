@@ -31,6 +31,11 @@ def upgrade(engine: Engine) -> None:
             command.upgrade(config, "head")
 
 
+def is_behind(engine: Engine) -> bool:
+    """Whether there are tables, and they are not this version's."""
+    return current(engine) not in (None, HEAD)
+
+
 def current(engine: Engine) -> str | None:
     """The revision of the tables; None where there are none."""
     with engine.connect() as conn:

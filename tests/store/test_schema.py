@@ -6,10 +6,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
+from node.clock import Clock
+from node.domain.refusals import NodeRunning
+from node.jobs import take_lock
+from node.service.identity import load
 from node.store import schema
 from node.store.engine import connect
 from node.store.tables import metadata
+from tests.store.tree import Tree
 
 SCHEMAS = Path(__file__).parent / "schemas"
 OLD = ("0001",)
@@ -31,6 +37,17 @@ def test_a_new_database_is_stamped_with_the_last_migration(database_url: str) ->
     assert schema.current(engine) == schema.HEAD == ScriptDirectory("node/store/migrations").get_current_head()
     assert _differences(engine) == []
     engine.dispose()
+
+
+def test_tables_are_not_changed_under_a_process_of_an_older_version(tree: Tree) -> None:
+    node = tree.county
+    with node.engine.begin() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+    older = take_lock(node)
+    with pytest.raises(NodeRunning):
+        load(node.settings, Clock())
+    older.close()
+    assert schema.current(node.engine) == "0006"
 
 
 def _make(engine, version: str) -> None:
