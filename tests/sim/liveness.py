@@ -28,6 +28,7 @@ HOME_ROUNDS_MAX = 80
 def rest(world: "World") -> None:
     """End all faults and exchange until quiet; then everything must hold (I12 and all others)."""
     _mend(world)
+    _ask_again(world)
     quiet(world)
     _complete(world)
     for lane in ("push", "wait"):
@@ -151,6 +152,14 @@ def _mend(world: "World") -> None:
             machine.knows_new = True
             world.tally.fault("older-version")
             world.guarded("upgrade", partial(_upgrade, machine))
+
+
+def _ask_again(world: "World") -> None:
+    """Who was enrolled and never got the answer asks once more: a parent that heals waits for it (SPEC 14.4)."""
+    for code in world.options.late:
+        machine = world.machines[code]
+        if not machine.joined and world.parent_of(machine).rows("SELECT 1 FROM links WHERE peer = ?", code):
+            world.guarded("join", partial(_join, world, code))
 
 
 def _complete(world: "World") -> None:

@@ -14,7 +14,7 @@ from tests.sim.run import Result, run
 from tests.sim.tally import Total
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = 1
+BLOCKS = 2
 BLOCK_SEEDS = 3
 KINDS_MIN = 14
 SHARE_MIN = 0.2

@@ -11,19 +11,23 @@ from node.service import (
     decide,
     delegate,
     escalate,
+    exchange,
     healing,
+    joining,
     life,
     upkeep,
     work,
 )
 from node.service.bundle import export_bundle, import_bundle
+from node.service.commit import write
 from node.service.receipt import root_key, topic_receipt
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
+from schemas.ids import Tier
 from sync.keys import unb64
 from sync.receipt import read_receipt
-from tests.nodes import do, refused, reload, state_of
+from tests.nodes import do, lane, make, refused, reload, settle, state_of
 from tests.store.lives import DOWN, UP, brought_back, copy_of, exchange_some, heal, opened, put_back, restart, saved
 from tests.store.logs import durability, sign, words
 from tests.store.tree import CITY, COUNTY, Tree
@@ -268,3 +272,31 @@ def test_a_parent_restored_unnoticed_learns_of_the_life_it_granted_and_heals(tre
     heal(tree)
     assert tree.agree(topic, tree.county, tree.city)[::3] == (COUNTY, "active")
     tree.check()
+
+
+def test_a_city_that_heals_waits_for_a_county_it_enrolled_and_never_heard_of_which_may_still_join(
+    tree: Tree, tmp_path: Path
+) -> None:
+    """Whether the answer to its joining was lost or the county has long lived, a city that was set back cannot tell."""
+    late = make(tmp_path, "620104", Tier.COUNTY)
+    with write(tree.city) as batch:
+        token = joining.invite(batch, "620104", Tier.COUNTY, late.identity.name)
+    request = joining.join_request(late, token)
+    lost = joining.enrol_child(tree.city, request)
+    with write(tree.city) as batch:
+        life.end(batch, "by-hand")
+    with pytest.raises(AssertionError, match="waits to compare with 620104"):
+        heal(tree)
+
+    answer = joining.enrol_child(tree.city, request)
+    assert answer == lost
+    joining.finish_join(late, token, answer)
+    late = reload(late)
+    link = lane(late, tree.city)
+    for _ in range(3):
+        exchange.call(late, link)
+    heal(tree)
+    assert life.now(tree.city).inc.number == 2
+    settle([link], [late])
+    assert life.now(late).live
+    late.engine.dispose()
