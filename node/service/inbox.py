@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from node.context import Context
 from node.service.paging import cursor_after, read_cursor
 from node.store.engine import json_at, reading
-from node.store.tables import remarks, topics
+from node.store.tables import OPEN, remarks, topics
 from schemas.api import InboxItem, InboxPage
 from schemas.ids import NodeCode
 
@@ -42,11 +42,12 @@ def _found(conn: Connection, me: NodeCode, now: datetime) -> list[tuple[Any, Why
             *offer.values(),
             json_at(conn, work, "trail", -1, "mode").label("mode"),
         )
-        .where((topics.c.offered_to == me) | (topics.c.custodian == me), topics.c.status.in_(("active", "offered")))
+        .where(OPEN, topics.c.status.in_(("active", "offered")))
+        .where((topics.c.offered_to == me) | (topics.c.custodian == me))
         .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.updated_at.desc())
         .limit(INBOX_TOPICS_MAX)
     )
-    open_here = select(topics.c.id).where(topics.c.offered_to == me)
+    open_here = select(topics.c.id).where(OPEN, topics.c.offered_to == me)
     declined = select(remarks.c.entry).where(remarks.c.kind == "declined", remarks.c.author == me)
     answered = set(conn.execute(declined.where(remarks.c.topic.in_(open_here))).scalars())
     found = [

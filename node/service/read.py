@@ -148,7 +148,9 @@ def _place(code: str, taken: dict[str, Any] | None, division: Division | None) -
 
 
 def _filtered(wanted: TopicFilter) -> Select[Any]:
-    query = select(t.topics).where(t.topics.c.mine)
+    # Words may be anywhere: a list in the order of its index would fetch every row from where it lies on the disk.
+    mine = t.topics.c.mine if wanted.q is None else t.topics.c.mine.is_not(False)
+    query = select(t.topics).where(mine)
     for name in ("status", "step", "custodian"):
         value = getattr(wanted, name)
         if value is not None:

@@ -19,7 +19,7 @@ from node.service.perform import Actor
 from node.service.relation import areas_of, within
 from node.store.engine import reading
 from node.store.office import duties, posts, tenures, units, users
-from node.store.tables import topics
+from node.store.tables import OPEN, topics
 from schemas.ids import Digest
 from schemas.terms import CalendarView, DayView, TermsView, WarningItem, WarningKind, WarningPage
 
@@ -75,7 +75,7 @@ def _found(ctx: Context, conn: Connection, actor: Actor) -> list[WarningItem]:
     lists, now = in_force(ctx, conn), ctx.clock.now()
     query = (
         select(*(topics.c[name] for name in _COLUMNS))
-        .where(topics.c.mine, topics.c.status.in_(("active", "offered")))
+        .where(OPEN, topics.c.mine, topics.c.status.in_(("active", "offered")))
         .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.created_at)
         .limit(TOPICS_MAX)
     )

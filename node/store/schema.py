@@ -9,7 +9,7 @@ from node.store import aggregation, log_tables, office, tables
 
 TABLES = (tables, office, aggregation, log_tables)
 """The modules that define tables, all in one metadata."""
-HEAD = "0007"
+HEAD = "0008"
 
 
 def upgrade(engine: Engine) -> None:

@@ -104,6 +104,9 @@ registry = Table(
     UniqueConstraint("author", "inc", "seq"),
 )
 
+OPEN = text("status <> 'closed'")
+"""Of `topics`: those not at their end, few of all there ever were. Word for word in a query it finds the index."""
+
 topics = Table(
     "topics",
     metadata,
@@ -141,6 +144,7 @@ topics = Table(
     Index("ix_topics_offered_to", "offered_to", "offered_inc"),
     Index("ix_topics_parent_entry", "parent_entry", "parent_n"),
     Index("ix_topics_due_at", "due_at"),
+    Index("ix_topics_open", "mine", "custodian", "offered_to", sqlite_where=OPEN, postgresql_where=OPEN),
 )
 
 topic_areas = Table(
