@@ -8,6 +8,8 @@ between leaves a prefix, and importing the file again does the rest. Twice or ou
 """
 
 import re
+from binascii import Error as BinasciiError
+from binascii import a2b_base64
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -39,7 +41,10 @@ _LAST_STATEMENT_BYTES = BUNDLE_BYTES_MAX * 3 // 4
 """Beyond this a bundle takes no further statements, only the rest of the parts of those it has."""
 _CEILING_BYTES = BUNDLE_BYTES_MAX - 8 * 1024 * 1024
 _ROOM = Budget(items=1000, bytes=4 * 1024 * 1024, wait_s=0)
-_ENCRYPTED = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
+_BINARY, _ARMORED = b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----"
+_AGE_HEADER_MAX = 16 * 1024
+"""Bytes of the header of an encrypted file; the library takes time in the square of it."""
+_AGE_HEADER_END = b"\n--- "
 _SEAL_LINE = re.compile(rb'^\s*\{\s*"seal"\s*:')
 
 
@@ -153,13 +158,27 @@ def _strike(missing: dict[Digest, int], document: bytes) -> None:
 def _decrypted(ctx: Context, raw: bytes) -> bytes:
     if len(raw) > BUNDLE_BYTES_MAX:
         raise BadDocument("too-large", f"{len(raw)} bytes")
-    if not raw.startswith(_ENCRYPTED):
+    if not raw.startswith((_BINARY, _ARMORED)):
         return raw
+    if _AGE_HEADER_END not in _beginning(raw):
+        raise BadDocument("cannot-decrypt", f"no header of at most {_AGE_HEADER_MAX} bytes")
     try:
         plain: bytes = pyrage.decrypt(raw, [pyrage.x25519.Identity.from_str(ctx.identity.box)])
     except pyrage.DecryptError as error:
         raise BadDocument("cannot-decrypt", f"made for another node, or damaged ({error})") from None
     return plain
+
+
+def _beginning(raw: bytes) -> bytes:
+    """The first bytes of an encrypted file, out of its armor."""
+    if raw.startswith(_BINARY):
+        return raw[:_AGE_HEADER_MAX]
+    lines = raw[: 2 * _AGE_HEADER_MAX].split(b"\n")
+    packed = b"".join(line.strip() for line in lines if not line.startswith(b"-----"))
+    try:
+        return a2b_base64(packed[: len(packed) // 4 * 4])[:_AGE_HEADER_MAX]
+    except BinasciiError:
+        return b""
 
 
 def _split(raw: bytes) -> list[bytes]:

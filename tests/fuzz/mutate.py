@@ -76,7 +76,7 @@ def written(value: Json, random: Random) -> bytes:
     """The value as JSON in one of the ways writers have; a name may stand twice."""
     form = random.choice(({}, {"indent": 1}, {"ensure_ascii": False}, {"separators": (",", ":")}, {"sort_keys": True}))
     text = json.dumps(value, **form)
-    raw = text.encode("utf-8", "surrogatepass")
+    raw = text.encode("utf-8", "surrogatepass")[:SIZE_MAX]
     return _twice(raw, random, b"") if random.random() < 0.05 else raw
 
 

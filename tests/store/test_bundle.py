@@ -240,6 +240,11 @@ def test_a_bad_bundle_changes_nothing_and_says_why(tree: Tree, monkeypatch: pyte
         "a cut in the encryption": (sealed[:-40], "cannot-decrypt"),
         "a bit in the encryption": (sealed[:-40] + bytes([sealed[-40] ^ 1]) + sealed[-39:], "cannot-decrypt"),
         "an age header alone": (b"age-encryption.org/v1\n", "cannot-decrypt"),
+        "an endless age header": (
+            sealed.replace(b"\n--- ", b"\n-> grease " + b"x " * 9_000 + b"\n--- ", 1),
+            "cannot-decrypt",
+        ),
+        "armor around nothing": (b"-----BEGIN AGE ENCRYPTED FILE-----\n=\n", "cannot-decrypt"),
     }
     for name, (raw, code) in bad.items():
         assert code_of(tree.city, raw) == code, name
@@ -249,6 +254,13 @@ def test_a_bad_bundle_changes_nothing_and_says_why(tree: Tree, monkeypatch: pyte
 def _with_line(one: bytes, other: bytes) -> bytes:
     head, *rest = one.splitlines(keepends=True)
     return b"".join([head, *[line for line in other.splitlines(keepends=True) if b'"payload"' in line[:12]], *rest])
+
+
+def test_an_armored_bundle_is_read_like_a_binary_one(tree: Tree) -> None:
+    open_topic(tree.county)
+    to = pyrage.x25519.Identity.from_str(tree.city.identity.box).to_public()
+    armored = pyrage.encrypt(export_bundle(tree.county, CITY, plain=True), [to], armored=True)
+    assert import_bundle(tree.city, armored).applied == 1
 
 
 def test_every_cut_and_every_changed_byte_of_a_plain_bundle_is_refused(tree: Tree) -> None:

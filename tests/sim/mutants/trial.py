@@ -18,27 +18,6 @@ STEPS = 100
 """Of each seed; guards that are out show early, or in the rest after the steps."""
 LYING = 0.5
 """More lies than elsewhere, so that what they find is found soon."""
-PRELOADED = (
-    "sqlalchemy",
-    "pydantic",
-    "cryptography.hazmat.primitives.asymmetric.ed25519",
-    "pyrage",
-    "alembic.command",
-    "openpyxl",
-    "httpx",
-    "prometheus_client",
-    "schemas.aggregate",
-    "schemas.api",
-    "schemas.drafts",
-    "schemas.exchange",
-    "schemas.people",
-    "schemas.registry",
-    "schemas.terms",
-    "node.config",
-    "node.store.engine",
-    "node.store.schema",
-)
-"""What no mutant is in, nor leads to one; imported once for all processes."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +59,8 @@ def fitting(mutant: Mutant, count: int) -> list[int]:
 
 
 def in_a_process(name: str, seeds: Sequence[int], timeout_s: float) -> Found:
-    """As `attempt`, in a process of its own, so that nothing of a mutant is left behind."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    """As `attempt`, in a new process: all is imported with the mutant in place, and nothing of it is left behind."""
+    context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_attempt, args=(sender, name, list(seeds)))
     process.start()
