@@ -50,7 +50,7 @@ from node.store.tables import (
 from node.store.topics import Surroundings, Working
 from schemas import entry as bodies
 from schemas.ids import Digest, Incarnation, NodeCode, TopicId
-from schemas.registry import Granted
+from schemas.registry import Enrolled, Granted
 from schemas.statement import Entry, Frozen, PartRef, Remark, Share, Summary
 from sync.chain import extend, header
 from sync.custody import Chain, OpenOffer, check_offer, check_opened, evolve
@@ -354,6 +354,8 @@ class Batch:
         for peer in sorted(roster.neighbours(self.me)):
             if peer != source:
                 self.enqueue(peer, statement.id)
+        if isinstance(statement.payload.body, Enrolled):
+            life.enrolled(self, statement.payload.author, statement.payload.body)
 
     def _apply_summary(self, statement: Statement, source: NodeCode | None) -> None:
         said: Summary[Any] = statement.payload

@@ -18,7 +18,6 @@ from node.service import guard, life
 from node.service.commit import Batch, write
 from node.service.create import card_of, record_grant
 from node.service.roster import open_anchor
-from node.store import links as link_rows
 from node.store import tables as t
 from node.store.codec import inc_text
 from schemas.exchange import MEDIA_TYPE, SILENCE_S, Invitation, JoinRequest
@@ -29,7 +28,6 @@ from sync.errors import Held, Refused, SyncError, TransportError
 from sync.keys import b64, check_public_key, thumbprint, unb64
 from sync.roster import Roster
 from sync.sealing import JOIN, open_join, open_statement, parse, seal
-from sync.stream import stream_start
 from sync.strict import dumps, strict_json
 from sync.transport import Transport, host_networks
 
@@ -150,9 +148,7 @@ def finish_join(ctx: Context, token: str, answer: bytes) -> None:
             roster = _take_registry(batch, answer, invitation.parent)
             anchor, enrolled = _check_answer(batch, roster, invitation, first)
             batch.inc = first if enrolled else batch.inc
-            _create_link(batch, invitation.parent, "parent", invitation.url)
-            for child in roster.children(batch.me):
-                _create_link(batch, child, "child", roster.members[child].card.url)
+            life.create_link(batch, invitation.parent, "parent", invitation.url)
             record_grant(batch, anchor, (invitation.parent, invitation.url))
             if not enrolled:
                 life.end(batch, "new-machine")
@@ -166,11 +162,9 @@ def _enrol(batch: Batch, request: JoinRequest, key: bytes, invited: Row[Any]) ->
     check_public_key(key)
     if invited.renewal is None:
         batch.register("enrolled", Enrolled(node=request.node, inc=Incarnation(1, request.nonce)))
-        batch.flush_rows()
-        _create_link(batch, request.node.code, "child", request.node.url)
     else:
         _renew(batch, request, invited)
-        batch.flush_rows()
+    batch.flush_rows()
     query = select(t.statements.c.raw).join(t.registry, t.registry.c.id == t.statements.c.id)
     answer = b"".join(raw + b"\n" for raw in batch.conn.execute(query.order_by(t.statements.c.pos)).scalars())
     mine = t.invitations.c.secret_hash == _hash(request.secret)
@@ -220,13 +214,6 @@ def _anchor_of(roster: Roster) -> Digest:
     """Identity of the root's `anchored`."""
     assert roster.anchor is not None  # noqa: S101 - a living node knows its root
     return roster.members[roster.anchor].entry
-
-
-def _create_link(batch: Batch, peer: NodeCode, relation: str, url: str) -> None:
-    inc = batch.roster.members[peer].inc
-    sent = stream_start(batch.me, batch.inc, peer)
-    link_rows.create(batch.conn, peer, relation, url, sent, inc, stream_start(peer, inc, batch.me))
-    batch.forget_link(peer)
 
 
 def _check_invited(batch: Batch, code: NodeCode, tier: Tier, renewal: Renewal | None) -> None:

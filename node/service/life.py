@@ -17,7 +17,7 @@ from node.store import tables as t
 from node.store.codec import inc_of, inc_text
 from node.store.engine import reading
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
-from schemas.registry import Granted
+from schemas.registry import Enrolled, Granted
 from sync.stream import stream_start
 
 if TYPE_CHECKING:
@@ -112,6 +112,21 @@ def granted(batch: "Batch", grant: Granted) -> None:
         begin(batch, grant.inc)
     elif mine.live and member.inc != mine.inc:
         end(batch, "granted-elsewhere", grant.inc.number)
+
+
+def enrolled(batch: "Batch", parent: NodeCode, found: Enrolled) -> None:
+    """An enrolment became part of the roster: where it was by this node, the child has a link from here on, though it
+    was a life of this node that a restore forgot, or its machine before this one, that enrolled it."""
+    if parent == batch.me:
+        create_link(batch, found.node.code, "child", found.node.url)
+
+
+def create_link(batch: "Batch", peer: NodeCode, relation: str, url: str) -> None:
+    """Both streams are at their start, in the incarnation of either end that is known here."""
+    inc = batch.roster.members[peer].inc
+    sent = stream_start(batch.me, batch.inc, peer)
+    link_rows.create(batch.conn, peer, relation, url, sent, inc, stream_start(peer, inc, batch.me))
+    batch.forget_link(peer)
 
 
 def meet(batch: "Batch", peer: NodeCode) -> None:

@@ -1,5 +1,6 @@
 """A node that was restored heals, is granted another incarnation, and gets back what it held (SPEC 14)."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
 from schemas.ids import Tier
+from sync.errors import TransportError
 from sync.keys import unb64
 from sync.receipt import read_receipt
-from tests.nodes import do, lane, make, refused, reload, settle, state_of
+from tests.nodes import do, join, lane, make, refused, reload, settle, state_of
 from tests.store.lives import DOWN, UP, brought_back, copy_of, exchange_some, heal, opened, put_back, restart, saved
 from tests.store.logs import durability, sign, words
 from tests.store.tree import CITY, COUNTY, Tree
@@ -272,6 +274,34 @@ def test_a_parent_restored_unnoticed_learns_of_the_life_it_granted_and_heals(tre
     heal(tree)
     assert tree.agree(topic, tree.county, tree.city)[::3] == (COUNTY, "active")
     tree.check()
+
+
+def test_a_city_set_back_to_before_it_enrolled_a_county_learns_of_it_and_has_it_back(
+    tree: Tree, tmp_path: Path
+) -> None:
+    tree.settle()
+    backup = saved(tree, "city", tmp_path)
+    late = join(tree.city, make(tmp_path, "620104", Tier.COUNTY))
+    link = lane(late, tree.city)
+    settle([link], [late])
+    topic = opened(late)
+    settle([link], [late])
+    tree.settle()
+    brought_back(tree, "city", backup)
+    with pytest.raises(AssertionError, match="waits to compare with 620104"):
+        heal(tree)
+
+    link = lane(late, tree.city)
+    for _ in range(8):
+        with suppress(TransportError):
+            exchange.call(late, link)
+    heal(tree)
+    assert life.now(tree.city).inc.number == 2
+    do(late, work.note, topic, api.NoteForm(text="还在办"))
+    settle([link], [late])
+    tree.agree(topic, tree.city, late)
+    tree.check()
+    late.engine.dispose()
 
 
 def test_a_city_that_heals_waits_for_a_county_it_enrolled_and_never_heard_of_which_may_still_join(
