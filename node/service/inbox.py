@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from node.context import Context
 from node.service.paging import cursor_after, read_cursor
@@ -14,9 +14,7 @@ from schemas.ids import NodeCode
 
 DUE_SOON = timedelta(days=3)
 Why = Literal["offered", "overdue", "due_soon", "returned", "new", "answer"]
-_COLUMNS = ("id", "number", "title", "status", "step", "custodian", "offered_to", "answer_by", "due_at")
-INBOX_TOPICS_MAX = 5_000
-"""Open topics of one node that are looked at; an office with more has other worries."""
+_COLUMNS = ("id", "number", "title", "offered_to", "answer_by", "due_at")
 
 
 def inbox(ctx: Context, cursor: str | None, limit: int) -> InboxPage:
@@ -24,7 +22,7 @@ def inbox(ctx: Context, cursor: str | None, limit: int) -> InboxPage:
     key = read_cursor(cursor, int)
     start = int(key[0]) if key else 0
     with reading(ctx.engine) as conn:
-        found = _found(conn, ctx.identity.code, ctx.clock.now())
+        found = _found(conn, ctx.identity.code, ctx.clock.now(), start + limit + 1)
     items = [
         InboxItem(topic=row.id, number=row.number, title=row.title, why=why, due_at=due)
         for row, why, due in found[start : start + limit]
@@ -32,50 +30,41 @@ def inbox(ctx: Context, cursor: str | None, limit: int) -> InboxPage:
     return InboxPage(items=items, next=cursor_after(start + limit) if len(found) > start + limit else None)
 
 
-def _found(conn: Connection, me: NodeCode, now: datetime) -> list[tuple[Any, Why, datetime | None]]:
-    """Topics with a reason to look at them, by urgency."""
-    work = topics.c.work
-    offer = {name: json_at(conn, work, "offer", name).label(f"offer_{name}") for name in ("id", "mode")}
-    query = (
-        select(
-            *(topics.c[name] for name in _COLUMNS),
-            *offer.values(),
-            json_at(conn, work, "trail", -1, "mode").label("mode"),
+def _found(conn: Connection, me: NodeCode, now: datetime, limit: int) -> list[tuple[Any, Why, datetime | None]]:
+    """The first so many topics with a reason to look at them, by urgency.
+
+    One question for each reason, and none once the page is full: what is late is found by its day, without reading the
+    work of every open topic.
+    """
+    found: list[tuple[Any, Why, datetime | None]] = []
+    for why, where in _reasons(conn, me, now):
+        if len(found) >= limit:
+            break
+        query = (
+            select(*(topics.c[name] for name in _COLUMNS))
+            .where(OPEN, topics.c.mine, where)
+            .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.updated_at.desc())
+            .limit(limit - len(found))
         )
-        .where(OPEN, topics.c.status.in_(("active", "offered")))
-        .where((topics.c.offered_to == me) | (topics.c.custodian == me))
-        .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.updated_at.desc())
-        .limit(INBOX_TOPICS_MAX)
+        found += [(row, why, row.answer_by if row.offered_to == me else row.due_at) for row in conn.execute(query)]
+    return found
+
+
+def _reasons(conn: Connection, me: NodeCode, now: datetime) -> list[tuple[Why, ColumnElement[bool]]]:
+    """Which topics each reason is about, the most urgent first."""
+    offer, mode, came = (
+        json_at(conn, topics.c.work, *path) for path in (("offer", "id"), ("offer", "mode"), ("trail", -1, "mode"))
     )
-    open_here = select(topics.c.id).where(OPEN, topics.c.offered_to == me)
-    declined = select(remarks.c.entry).where(remarks.c.kind == "declined", remarks.c.author == me)
-    answered = set(conn.execute(declined.where(remarks.c.topic.in_(open_here))).scalars())
-    found = [
-        (row, why, due)
-        for row in conn.execute(query)
-        if row.offered_to != me or row.offer_id not in answered
-        for why, due in _reasons(row, me, now)
+    declined = exists().where(
+        remarks.c.topic == topics.c.id, remarks.c.kind == "declined", remarks.c.author == me, remarks.c.entry == offer
+    )
+    to_me = and_(topics.c.offered_to == me, topics.c.status == "offered", ~declined)
+    here = and_(topics.c.custodian == me, topics.c.status == "active")
+    return [
+        ("overdue", and_(here, topics.c.due_at < now)),
+        ("offered", and_(to_me, mode != "report")),
+        ("due_soon", and_(here, topics.c.due_at >= now, topics.c.due_at < now + DUE_SOON)),
+        ("returned", and_(here, came == "return")),
+        ("answer", or_(and_(to_me, mode == "report"), and_(here, came == "report"))),
+        ("new", and_(here, topics.c.step == "collect", came == "open")),
     ]
-    return sorted(found, key=lambda item: _ORDER[item[1]])
-
-
-def _reasons(row: Any, me: NodeCode, now: datetime) -> list[tuple[Why, datetime | None]]:
-    if row.offered_to == me:
-        return [("answer" if row.offer_mode == "report" else "offered", row.answer_by)]
-    if row.custodian != me or row.status != "active":
-        return []
-    reasons: list[tuple[Why, datetime | None]] = []
-    if row.due_at is not None and row.due_at < now:
-        reasons.append(("overdue", row.due_at))
-    elif row.due_at is not None and row.due_at < now + DUE_SOON:
-        reasons.append(("due_soon", row.due_at))
-    if row.mode == "return":
-        reasons.append(("returned", row.due_at))
-    elif row.mode == "report":
-        reasons.append(("answer", row.due_at))
-    elif row.mode == "open" and row.step == "collect":
-        reasons.append(("new", row.due_at))
-    return reasons
-
-
-_ORDER: dict[Why, int] = {"overdue": 0, "offered": 1, "due_soon": 2, "returned": 3, "answer": 4, "new": 5}

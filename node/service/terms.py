@@ -4,10 +4,10 @@ A warning is read, never written: it moves no custody, declines nothing, and is 
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from node.context import Context
 from node.domain.calendar import CHINA, Calendar
@@ -75,7 +75,7 @@ def _found(ctx: Context, conn: Connection, actor: Actor) -> list[WarningItem]:
     lists, now = in_force(ctx, conn), ctx.clock.now()
     query = (
         select(*(topics.c[name] for name in _COLUMNS))
-        .where(OPEN, topics.c.mine, topics.c.status.in_(("active", "offered")))
+        .where(OPEN, topics.c.mine, topics.c.status.in_(("active", "offered")), _nearly(ctx, lists.calendar, now))
         .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.created_at)
         .limit(TOPICS_MAX)
     )
@@ -87,6 +87,15 @@ def _found(ctx: Context, conn: Connection, actor: Actor) -> list[WarningItem]:
         for item in _of(ctx, lists.calendar, row, now)
     ]
     return sorted(items, key=lambda item: (item.days_left, item.due_at, item.topic))
+
+
+def _nearly(ctx: Context, days: Calendar, now: datetime) -> ColumnElement[bool]:
+    """What may be late or nearly so; of a topic without a day of its own by the fewest days its term can have."""
+    last = days.after(now, ctx.settings.warn_days + 1).at
+    begun = last - timedelta(days=ctx.settings.handle_days)
+    return or_(
+        topics.c.answer_by <= last, topics.c.due_at <= last, topics.c.due_at.is_(None) & (topics.c.created_at <= begun)
+    )
 
 
 def _of(ctx: Context, days: Calendar, row: Any, now: datetime) -> Iterable[WarningItem]:
