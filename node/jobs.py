@@ -127,7 +127,7 @@ class Jobs:
 
     def _serve_lane(self, lane: exchange.Lane) -> None:
         if lane.name == "wait":
-            exchange.call(self._ctx, lane, WAIT_S_MAX)
+            exchange.call(self._ctx, lane, WAIT_S_MAX, listens=True)
             return
         self._wake.clear()
         due = exchange.has_work(self._ctx, lane)

@@ -82,7 +82,8 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a document may carry: our stream after `start`, within `room`, and loose lines; `asks`: for parts, too.
+    """What a document may carry: our stream after `start`, within `room`, and loose lines; `streams`: the first
+    of these at all; `asks`: for parts, too.
 
     `asked` and `heal` are what the peer's last document wants answered of comparing and healing (SPEC 14); `by_file`:
     say of that all there is, as turns are few.
@@ -93,6 +94,7 @@ class Content:
     pulls: tuple[Pull, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     cosigned: tuple[BaseModel, ...] = ()
+    streams: bool = True
     asks: bool = True
     asked: Asked = NOTHING_ASKED
     heal: Heal | None = None
@@ -106,7 +108,7 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         if link is None:
             raise NotFound(envelope.to)
         inc = _named(conn, link)
-        chosen = _statements(conn, link, content) if inc.number else []
+        chosen = _statements(conn, link, content) if inc.number and content.streams else []
         room = content.room.bytes - sum(len(raw) for _, _, raw in chosen)
         wanted = parts.to_send(conn, [identity for _, identity, _ in chosen])
         asked = parts.may_pull(conn, link.peer, content.pulls)
@@ -174,15 +176,17 @@ def is_comparing(ctx: Context, peer: NodeCode) -> bool:
         return link is not None and (link.comparing or not life.read(conn).live)
 
 
-def call(ctx: Context, lane: Lane, wait_s: int = 0) -> ExchangeView:
+def call(ctx: Context, lane: Lane, wait_s: int = 0, *, listens: bool = False) -> ExchangeView:
     """One exchange over a lane, repeated at once if the parent asks for a fresh challenge first.
+
+    `listens`: leave our stream to the other lane, which sends it meanwhile; the parent would verify all of it twice.
 
     Raises TransportError (try later); the failure is counted on the link, and the allowance shrinks on a time-out.
     """
     try:
-        received, sent = _ask(ctx, lane, wait_s)
+        received, sent = _ask(ctx, lane, wait_s, listens)
         if received is None:
-            received, sent = _ask(ctx, lane, wait_s)
+            received, sent = _ask(ctx, lane, wait_s, listens)
         if received is None:
             raise TransportError("challenged-twice")
     except TransportError as error:
@@ -274,13 +278,14 @@ def _start(acked: int, received: Received) -> int:
     return max(received.said, acked) if acked > received.acked else received.said
 
 
-def _ask(ctx: Context, lane: Lane, wait_s: int) -> tuple[Received | None, int]:
+def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool) -> tuple[Received | None, int]:
     """One request and its reply; None where the parent only gave a challenge."""
     nonce = ctx.clock.token(16)
     budget = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=wait_s)
     envelope = Envelope(lane.peer, lane.name, lane.session, nonce, lane.answers, None, budget)
     room = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=0)
-    content = Content(lane.start, room, lane.pulls, lane.verdicts, lane.cosigned, asked=lane.asked, heal=lane.heal)
+    said = (lane.pulls, lane.verdicts, lane.cosigned)
+    content = Content(lane.start, room, *said, streams=not listens, asked=lane.asked, heal=lane.heal)
     with reading(ctx.engine) as conn:
         mark = clones.mark(conn, lane.peer)
     compares = lane.asked.is_whole or (not lane.asked and is_comparing(ctx, lane.peer))

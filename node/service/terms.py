@@ -3,11 +3,13 @@
 A warning is read, never written: it moves no custody, declines nothing, and is gone when its cause is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from heapq import merge
+from itertools import islice
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, and_, select
 
 from node.context import Context
 from node.domain.calendar import CHINA, Calendar
@@ -20,12 +22,21 @@ from node.service.relation import areas_of, within
 from node.store.engine import reading
 from node.store.office import duties, posts, tenures, units, users
 from node.store.tables import OPEN, topics
-from schemas.ids import Digest
+from schemas.ids import Digest, NodeCode
 from schemas.terms import CalendarView, DayView, TermsView, WarningItem, WarningKind, WarningPage
 
-_COLUMNS = ("id", "number", "title", "status", "offered_to", "custodian", "answer_by", "due_at", "created_at", "work")
-TOPICS_MAX = 5_000
-"""Open topics that are looked at for one page."""
+_COLUMNS = ("id", "number", "title", "offered_to", "custodian", "answer_by", "due_at", "created_at")
+_ANSWER: tuple[WarningKind, WarningKind] = ("answer_soon", "answer_overdue")
+_HANDLE: tuple[WarningKind, WarningKind] = ("due_soon", "overdue")
+
+
+class _Due(NamedTuple):
+    """A day, whose it is, what its warnings before and after are called, and whether somebody set it."""
+
+    at: datetime
+    holder: NodeCode
+    why: tuple[WarningKind, WarningKind]
+    given: bool
 
 
 def calendar(ctx: Context, year: int | None) -> CalendarView:
@@ -64,73 +75,72 @@ def warnings(ctx: Context, actor: Actor, cursor: str | None, limit: int) -> Warn
     key = read_cursor(cursor, int)
     start = int(key[0]) if key else 0
     with reading(ctx.engine) as conn:
-        found = _found(ctx, conn, actor)
+        found = list(islice(_found(ctx, conn, actor), start + limit + 1))
         page = found[start : start + limit]
         owners = _owners(conn, [item.topic for item in page])
     items = [item.model_copy(update={"owner": owners.get(item.topic)}) for item in page]
     return WarningPage(items=items, next=cursor_after(start + limit) if len(found) > start + limit else None)
 
 
-def _found(ctx: Context, conn: Connection, actor: Actor) -> list[WarningItem]:
+def _found(ctx: Context, conn: Connection, actor: Actor) -> Iterator[WarningItem]:
+    """The most urgent first, each read when it is asked for: the fewer days are left, the earlier the day."""
     lists, now = in_force(ctx, conn), ctx.clock.now()
-    query = (
-        select(*(topics.c[name] for name in _COLUMNS))
-        .where(OPEN, topics.c.mine, topics.c.status.in_(("active", "offered")), _nearly(ctx, lists.calendar, now))
-        .order_by(topics.c.due_at.is_(None), topics.c.due_at, topics.c.created_at)
-        .limit(TOPICS_MAX)
-    )
     mine = areas_of(conn, actor.user_id) if not actor.roles & {SUPERVISOR, CLERK} else frozenset()
-    items = [
-        item
-        for row in conn.execute(query)
-        if not mine or within(lists.tree, row.work, mine) >= Relation.UNIT
-        for item in _of(ctx, lists.calendar, row, now)
-    ]
-    return sorted(items, key=lambda item: (item.days_left, item.due_at, item.topic))
+
+    def items(where: ColumnElement[bool], day: Column[Any], of: Callable[[Any], _Due]) -> Iterator[WarningItem]:
+        columns = [topics.c[name] for name in _COLUMNS] + ([topics.c.work] if mine else [])
+        for row in conn.execute(select(*columns).where(OPEN, topics.c.mine, where).order_by(day, topics.c.id)):
+            if not mine or within(lists.tree, row.work, mine) >= Relation.UNIT:
+                yield from _item(ctx, lists.calendar, row, now, of(row))
+
+    sources = [items(*source) for source in _sources(ctx, lists.calendar, now)]
+    return merge(*sources, key=lambda item: (item.days_left, item.due_at))
 
 
-def _nearly(ctx: Context, days: Calendar, now: datetime) -> ColumnElement[bool]:
-    """What may be late or nearly so; of a topic without a day of its own by the fewest days its term can have."""
+def _sources(
+    ctx: Context, days: Calendar, now: datetime
+) -> list[tuple[ColumnElement[bool], Column[Any], Callable[[Any], _Due]]]:
+    """What may be late or nearly so, the column of its day, and its day: of an offer the answer's, of a topic its own,
+    of one without that the end of this office's term. The last asks by the fewest days a term can have."""
+    columns, handle_days = topics.c, ctx.settings.handle_days
     last = days.after(now, ctx.settings.warn_days + 1).at
-    begun = last - timedelta(days=ctx.settings.handle_days)
-    return or_(
-        topics.c.answer_by <= last, topics.c.due_at <= last, topics.c.due_at.is_(None) & (topics.c.created_at <= begun)
-    )
+    going = columns.status.in_(("active", "offered"))
+    termless = and_(columns.due_at.is_(None), columns.custodian == ctx.identity.code)
+    begun = last - timedelta(days=handle_days)
+    return [
+        (
+            and_(columns.status == "offered", columns.answer_by <= last),
+            columns.answer_by,
+            lambda row: _Due(row.answer_by, row.offered_to, _ANSWER, True),
+        ),
+        (
+            and_(going, columns.due_at <= last),
+            columns.due_at,
+            lambda row: _Due(row.due_at, row.custodian, _HANDLE, True),
+        ),
+        (
+            and_(going, termless, columns.created_at <= begun),
+            columns.created_at,
+            lambda row: _Due(days.after(row.created_at, handle_days).at, row.custodian, _HANDLE, False),
+        ),
+    ]
 
 
-def _of(ctx: Context, days: Calendar, row: Any, now: datetime) -> Iterable[WarningItem]:
-    if row.status == "offered" and row.answer_by is not None:
-        yield from _item(ctx, days, row, row.answer_by, now, ("answer_soon", "answer_overdue"), True)
-    due = row.due_at
-    if due is None and row.custodian == ctx.identity.code:
-        due = days.after(row.created_at, ctx.settings.handle_days).at
-    if due is not None:
-        yield from _item(ctx, days, row, due, now, ("due_soon", "overdue"), row.due_at is not None)
-
-
-def _item(
-    ctx: Context,
-    days: Calendar,
-    row: Any,
-    due: datetime,
-    now: datetime,
-    why: tuple[WarningKind, WarningKind],
-    given: bool,
-) -> Iterable[WarningItem]:
-    left, over = days.until(now, due), due < now
+def _item(ctx: Context, days: Calendar, row: Any, now: datetime, due: _Due) -> Iterator[WarningItem]:
+    left, over = days.until(now, due.at), due.at < now
     if not over and left > ctx.settings.warn_days:
         return
-    span = {now.astimezone(CHINA).year, due.astimezone(CHINA).year}
+    span = {now.astimezone(CHINA).year, due.at.astimezone(CHINA).year}
     yield WarningItem(
         topic=row.id,
         number=row.number,
         title=row.title,
-        why=why[over],
-        due_at=due,
+        why=due.why[over],
+        due_at=due.at,
         days_left=min(left, -1) if over and left else left,
         covered=span <= days.years,
-        given=given,
-        holder=row.offered_to if why[0] == "answer_soon" else row.custodian,
+        given=due.given,
+        holder=due.holder,
         owner=None,
     )
 

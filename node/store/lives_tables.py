@@ -1,6 +1,6 @@
 """The tables of what a restore, a lost machine or a clone leaves behind: branches, healing, claims (SPEC 14)."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table
 
 from node.store.columns import Code, Digest, Inc, When, metadata
 
@@ -59,7 +59,8 @@ sent_before = Table(
     Column("peer", Code, primary_key=True),
     Column("inc", Inc, primary_key=True),
     Column("seq", BigInteger, primary_key=True),
-    Column("statement", Digest, ForeignKey("statements.id"), nullable=False, index=True),
+    Column("statement", Digest, ForeignKey("statements.id"), nullable=False),
+    Index("ix_sent_before_statement_peer", "statement", "peer"),
     comment="streams of earlier incarnations, as far as they were acknowledged",
 )
 

@@ -3,7 +3,7 @@
 `leaves` and `log_nodes` can be made again from the statements; the others hold what was signed or told, and stay.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
 from node.store.columns import Code, Digest, Inc, Serial, When, metadata
 
@@ -105,6 +105,7 @@ notices = Table(
     Column("peer", Code, nullable=False),
     Column("statement", Digest, nullable=False, comment="settled, which this neighbour is still to be told"),
     UniqueConstraint("peer", "statement"),
+    Index("ix_notices_peer_id", "peer", "id"),
     sqlite_autoincrement=True,  # an id is never given twice: neighbours say up to which they have heard
 )
 

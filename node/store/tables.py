@@ -232,9 +232,10 @@ outbox = Table(
     metadata,
     Column("peer", Code, ForeignKey("links.peer"), primary_key=True),
     Column("seq", BigInteger, primary_key=True),
-    Column("statement", Digest, ForeignKey("statements.id"), nullable=False, index=True),
+    Column("statement", Digest, ForeignKey("statements.id"), nullable=False),
     Column("hash", Digest, nullable=False),
     Column("at", When, nullable=False),
+    Index("ix_outbox_statement_peer", "statement", "peer"),
 )
 
 parked = Table(
