@@ -132,7 +132,7 @@ class Jobs:
         self._wake.clear()
         due = exchange.has_work(self._ctx, lane)
         if not due and not self._wake.wait(IDLE_POLL_S):
-            due = exchange.is_comparing(self._ctx, lane.peer)
+            due = lane.lacks or exchange.is_comparing(self._ctx, lane.peer)
         if due:
             exchange.call(self._ctx, lane)
 

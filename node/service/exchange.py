@@ -59,6 +59,8 @@ class Lane:
     verdicts: tuple[Verdict, ...] = ()
     cosigned: tuple[BaseModel, ...] = ()
     start: int = 0
+    lacks: bool = False
+    """Whether the parent, in its last reply, had less than it acknowledged before (SPEC 8.2)."""
     offered: int = 0
     """The size of the last checkpoint a call was made for."""
     told: int = 0
@@ -180,6 +182,7 @@ def call(ctx: Context, lane: Lane, wait_s: int = 0, *, listens: bool = False) ->
     """One exchange over a lane, repeated at once if the parent asks for a fresh challenge first.
 
     `listens`: leave our stream to the other lane, which sends it meanwhile; the parent would verify all of it twice.
+    A parent that lost some of it is fed again by whichever lane hears so.
 
     Raises TransportError (try later); the failure is counted on the link, and the allowance shrinks on a time-out.
     """
@@ -278,16 +281,17 @@ def _start(acked: int, received: Received) -> int:
     return max(received.said, acked) if acked > received.acked else received.said
 
 
-def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool) -> tuple[Received | None, int]:
+def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool = False) -> tuple[Received | None, int]:
     """One request and its reply; None where the parent only gave a challenge."""
     nonce = ctx.clock.token(16)
     budget = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=wait_s)
     envelope = Envelope(lane.peer, lane.name, lane.session, nonce, lane.answers, None, budget)
     room = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=0)
     said = (lane.pulls, lane.verdicts, lane.cosigned)
-    content = Content(lane.start, room, *said, streams=not listens, asked=lane.asked, heal=lane.heal)
+    content = Content(lane.start, room, *said, streams=lane.lacks or not listens, asked=lane.asked, heal=lane.heal)
     with reading(ctx.engine) as conn:
         mark = clones.mark(conn, lane.peer)
+        link = link_rows.load(conn, lane.peer)
     compares = lane.asked.is_whole or (not lane.asked and is_comparing(ctx, lane.peer))
     raw, sent = document(ctx, envelope, content)
     lane.answers = None
@@ -303,7 +307,7 @@ def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool) -> tuple[Received
     lane.answers = received.challenge
     if reply.status == CHALLENGED:
         return None, 0
-    lane.start = received.said
+    lane.start, lane.lacks = received.said, link is not None and received.said < link.acked_seq
     lane.pulls, lane.verdicts = tuple(received.pulls), tuple(received.verdicts)
     lane.cosigned = tuple(received.cosigned)
     lane.heal = received.document.heal

@@ -397,3 +397,16 @@ def test_strict_readers_agree_on_every_document_sent(tree: Tree) -> None:
         for line in raw.splitlines():
             strict_json(line)
     assert seen
+
+
+def test_the_lane_that_listens_leaves_the_stream_to_the_other(tree: Tree) -> None:
+    call(tree, tree.county)
+    open_topic(tree.county)
+    lane = exchange.find_lane(tree.county, "wait")
+    assert lane is not None
+    tree.connect(tree.county, tree.city)
+    lane.transport = tree.lanes[COUNTY].transport
+    heard = exchange.call(tree.county, lane, listens=True)
+    assert (heard.sent, heard.backlog) == (0, 1)
+    lane.lacks = True
+    assert exchange.call(tree.county, lane, listens=True).sent == 1

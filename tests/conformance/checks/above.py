@@ -301,7 +301,7 @@ def fed_again(stage: Stage) -> None:
     def forgets(asked: Document) -> Any:
         if told and asked.header["first"] == lower + 1:
             found.extend(asked.statements[:1])
-        if told or not parent.uses(link, asked.header):
+        if found or not parent.uses(link, asked.header):
             return None
         told.append(lower)
         return 200, MEDIA, parent.compose(asked, ack=link.into.at(lower))
