@@ -91,7 +91,7 @@ def measure(folder: Path) -> list[Figure]:
         figures = [_figure(name, window, path, "") for name, path in paths.items()]
         figures.append(_first_page(window))
         port = free_port()
-        with running(here.child, f"http://127.0.0.1:{port}", "--port", str(port)):
+        with running(here.child, f"http://127.0.0.1:{port}", "--port", str(port), aside=True):
             figures += [_figure(name, window, paths[name], ", while a backlog drains") for name in DRAINING]
             assert _left(child) > 0, "the backlog was gone before the last visit"
     child.engine.dispose()

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -33,6 +34,8 @@ STOP_S = 2
 """How long running requests may take to end."""
 KEEP_ALIVE_S = 75
 BACKLOG = 512
+SWITCH_S = 0.001
+"""How long a thread that takes in a backlog may compute while one that makes a page waits for its turn."""
 
 Say = Callable[[str], None]
 
@@ -53,6 +56,7 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, host: str | None, port: int | None, jobs: bool, say: Say) -> None:
     """Serve the node of `settings` until a signal. Raises NoNode, NodeRunning, OSError."""
     set_up_logging()
+    sys.setswitchinterval(SWITCH_S)
     ctx, lock = start(settings, jobs)
     sock = _listen(*_address(ctx.identity.url, host, port))
     say(_greeting(ctx, sock, jobs))

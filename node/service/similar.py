@@ -14,7 +14,7 @@ from node.store import tables as t
 from node.store.engine import reading
 from schemas.ids import NodeCode, TopicId
 
-CANDIDATES_MAX = 3_000
+CANDIDATES_MAX = 1_000
 SHOWN_MAX = 5
 SCORE_MIN = 55
 """Of 100. Below, two titles share words every title has (小区, 道路, 问题)."""
