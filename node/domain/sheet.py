@@ -91,7 +91,8 @@ class Sheet:
             except StopIteration:
                 return
             except Exception as error:  # csv.Error, or whatever a damaged workbook makes of openpyxl
-                text = f"从这一行起无法读取（{type(error).__name__}），后面的行没有导入"
+                said = type(error).__name__
+                text = f"从这一行起无法读取（{said}），后面的行没有导入 / unreadable from here on, not imported: {said}"
                 yield Row(number + 1, Fields(), (Problem(number + 1, "row", text),))
                 return
             if number > self.header_row and (read := read_row(number, cells, places)):

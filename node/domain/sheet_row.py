@@ -68,7 +68,7 @@ def read_row(
     reader = _Reader(number, said)
     title = reader.line("title")
     if not title and "title" not in reader.bad:
-        reader.problem("title", "缺标题")
+        reader.problem("title", "缺标题 / the title is missing")
     areas, area_text = reader.areas()
     fields = Fields(
         title=title,
@@ -119,13 +119,17 @@ class _Reader:
             return None
         moment = read_time(cell)
         if moment is None:
-            self.problem(field, f"时间看不懂：{tidy_line(cell)[:SHOWN_CHARS_MAX]}（请写成 2019-04-25 09:32 的样子）")
+            said = _shown(tidy_line(cell))
+            self.problem(
+                field,
+                f"时间看不懂：{said}（请写成 2019-04-25 09:32 的样子） / not a time: {said} (write 2019-04-25 09:32)",
+            )
         return moment
 
     def count(self, field: str) -> int | None:
         said = tidy_line(self._said.get(field)).replace(",", "")
         if said and not _COUNT.fullmatch(said):
-            self.problem(field, f"不是数目：{said[:SHOWN_CHARS_MAX]}")
+            self.problem(field, f"不是数目：{_shown(said)} / not a number: {_shown(said)}")
             return None
         return min(int(said), COUNT_MAX) if said else None
 
@@ -146,7 +150,8 @@ class _Reader:
     def unit(self) -> str:
         said = self.line("unit")
         if said and not _AREA.fullmatch(said):
-            self.problem("unit", f"单位代码应是6、9或12位数字：{said[:SHOWN_CHARS_MAX]}")
+            shown = _shown(said)
+            self.problem("unit", f"单位代码应是6、9或12位数字：{shown} / a unit's code has 6, 9 or 12 digits: {shown}")
             return ""
         return said
 
@@ -155,5 +160,10 @@ class _Reader:
         if len(value) <= most:
             return value
         if field not in self.bad:
-            self.problem(field, f"超过{most}字（现有{len(value)}字）")
+            self.problem(field, f"超过{most}字（现有{len(value)}字） / more than {most} characters ({len(value)})")
         return ""
+
+
+def _shown(said: str) -> str:
+    """As it is named in a message, which holds both languages with a stroke between them."""
+    return said[:SHOWN_CHARS_MAX].replace(" / ", "/")

@@ -175,10 +175,20 @@ def _read(row: Row, lists: Lists, scope: str | None, errors: list[RowError]) -> 
     """The row as a form that the lists in force allow; what they do not allow goes into `errors`."""
     said = row.fields
     if said.category and not lists.categories.known(said.category):
-        errors.append(RowError(row=row.number, field="category", message=f"类别不在分类表中：{said.category}"))
+        errors.append(
+            RowError(
+                row=row.number,
+                field="category",
+                message=f"类别不在分类表中：{said.category} / no such category: {said.category}",
+            )
+        )
     for code in said.areas:
         if lists.tree.resolve_area(code) is None:
-            errors.append(RowError(row=row.number, field="areas", message=f"区划代码不在区划表中：{code}"))
+            errors.append(
+                RowError(
+                    row=row.number, field="areas", message=f"区划代码不在区划表中：{code} / no such division: {code}"
+                )
+            )
     if errors:
         return None
     areas, places = (list(said.areas), None) if said.areas else _places(said, lists, scope)
@@ -187,7 +197,11 @@ def _read(row: Row, lists: Lists, scope: str | None, errors: list[RowError]) -> 
     except ValidationError as error:
         for found in error.errors(include_url=False, include_input=False):
             field = str(found["loc"][0]) if found["loc"] else "row"
-            errors.append(RowError(row=row.number, field=field, message=f"内容不合要求：{found['msg']}"))
+            errors.append(
+                RowError(
+                    row=row.number, field=field, message=f"内容不合要求（{found['msg']}） / not allowed: {found['msg']}"
+                )
+            )
         return None
     return Matter(row.number, form, said.submitted_at, _mark(form, said.submitted_at), places, tuple(_parts(said)))
 

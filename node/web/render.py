@@ -13,7 +13,7 @@ from node.clock import instant, parse_instant
 from node.service.names import Names
 from node.web.assets import asset_url
 from node.web.menu import MENU, current
-from node.web.words import TAGS
+from node.web.words import TAGS, pick
 
 if TYPE_CHECKING:
     from node.web.visit import Visit
@@ -51,7 +51,7 @@ def environment() -> Environment:
     )
     made.globals.update(asset=asset_url, htmx_config=HTMX_CONFIG, menu=MENU, menu_item=current)
     made.filters.update(when=_when, day=_day, told_when=_told_when, bytes=_bytes, sort_of=_sort_of)
-    made.filters.update(short=_short, words_of=_words_of, offices=_offices)
+    made.filters.update(short=_short, words_of=_words_of, offices=_offices, in_one=pick)
     return made
 
 

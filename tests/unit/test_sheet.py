@@ -191,7 +191,7 @@ def test_codes_of_areas_are_parted_and_names_left_as_text() -> None:
 
 
 PROBLEMS = {
-    "no title": ("1,,乙,2019-04-25", "title", "缺标题"),
+    "no title": ("1,,乙,2019-04-25", "title", "缺标题 / the title is missing"),
     "a title too long": (f"1,{'长' * 301},乙,", "title", "超过300字"),
     "a text too long": (f"1,甲,{'长' * 100_001},", "text", "超过100000字"),
     "a number too long": (f"{'1' * 121},甲,乙,", "external_id", "超过120字"),
