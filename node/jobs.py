@@ -20,6 +20,7 @@ from node.domain.refusals import NodeRunning
 from node.service import exchange, guard, summaries, totals, upkeep
 from node.service.log import make_checkpoint
 from node.service.receive import retry_parked
+from node.store.changes import Changes, Look
 from node.store.engine import JOB_LOCK, is_sqlite
 from node.store.health import LOCK_FILE
 from schemas.exchange import WAIT_S_MAX
@@ -38,6 +39,8 @@ EPOCH_TICK_S = 3600
 UPKEEP_TICK_S = 3600
 IDLE_POLL_S = 1.0
 """How often the push lane looks for work another process committed."""
+LOOK_S = 10.0
+"""So often a job looks although nobody committed anything: what falls due by the clock waits no longer."""
 
 log = structlog.get_logger("jobs")
 
@@ -53,6 +56,9 @@ class Jobs:
         self._ctx = ctx
         self._stop = threading.Event()
         self._wake = threading.Event()
+        self._changes = Changes(ctx.engine)
+        self._work = Look(self._changes, LOOK_S)
+        self._has_work = self._compares = False
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._threads: list[threading.Thread] = []
         self._lock = lock
@@ -84,12 +90,19 @@ class Jobs:
             self._scheduler.shutdown(wait=False)
         for thread in self._threads:
             thread.join(timeout=2)
+        self._changes.close()
         if self._lock is not None:
             self._lock.close()
 
     def _tick(self, job: Callable[[], object], every_s: int) -> None:
+        look = Look(self._changes, LOOK_S)
+
+        def turn() -> None:
+            if look.is_due(self._ctx.clock.monotonic_s()):
+                job()
+
         self._scheduler.add_job(
-            _logged(job), "interval", seconds=every_s, max_instances=1, coalesce=True, misfire_grace_time=None
+            _logged(turn), "interval", seconds=every_s, max_instances=1, coalesce=True, misfire_grace_time=None
         )
 
     def _committed(self, peers: frozenset[NodeCode]) -> None:
@@ -130,9 +143,12 @@ class Jobs:
             exchange.call(self._ctx, lane, WAIT_S_MAX, listens=True)
             return
         self._wake.clear()
-        due = exchange.has_work(self._ctx, lane)
+        if self._work.is_due(self._ctx.clock.monotonic_s()):
+            self._has_work = exchange.has_work(self._ctx, lane)
+            self._compares = exchange.is_comparing(self._ctx, lane.peer)
+        due = self._has_work
         if not due and not self._wake.wait(IDLE_POLL_S):
-            due = lane.lacks or exchange.is_comparing(self._ctx, lane.peer)
+            due = lane.lacks or self._compares
         if due:
             exchange.call(self._ctx, lane)
 
