@@ -25,53 +25,60 @@ DIFFERENCES_SHOWN = 100
 def aggregate(ctx: Context, wanted: views.FigureQuery) -> views.AggregateView:
     """The figures of one dimension with how fresh they are and what differs. Raises Invalid."""
     with asking(ctx, wanted) as asked:
-        found = asked.sums(wanted.by)
-        total = asked.total() if wanted.by == "area" else added(found.values())
-        keys = ordered(wanted.by, list(found), lambda key: found[key]["count"])
-        rows = [
-            views.KeyedSum(
-                key=key, label=asked.labels.of(wanted.by, key), **_sum(found[key], asked.url(**_behind(asked, key)))
-            )
-            for key in keys
-        ]
-        return views.AggregateView(
-            by=wanted.by,
-            as_of=as_of(asked),
-            rows=rows,
-            total=views.Sum(**_sum(total, asked.url())),
-            differences=differences(asked.conn),
-        )
+        return aggregated(asked, wanted.by)
 
 
 def figures(ctx: Context, wanted: views.FigureQuery) -> views.FiguresView:
-    """Every measure and ratio by one dimension, beside the period before where one is given."""
+    """Every measure and ratio by one dimension, beside the period before where one is given. Raises Invalid."""
     with asking(ctx, wanted) as asked:
-        found, before = asked.sums(wanted.by), _before(asked, wanted.by)
-        keys = ordered(wanted.by, list(found), lambda key: found[key]["count"])
-        rows = [
-            _figures(key, asked.labels.of(wanted.by, key), found[key], before, asked.url(**_behind(asked, key)))
-            for key in keys
-        ]
-        whole = _before(asked, TOTAL)
-        total = _figures("", "合计", asked.total(), whole, asked.url())
-        return views.FiguresView(by=wanted.by, rows=rows, total=total)
+        return measured(asked, wanted.by)
 
 
 def funnel(ctx: Context, wanted: views.FigureFilter) -> views.FunnelView:
-    """How many topics came how far through the six steps."""
+    """How many topics came how far through the six steps. Raises Invalid."""
     with asking(ctx, wanted) as asked:
-        by_step = {key: item["count"] for key, item in asked.sums("step").items()}
-        total = asked.total()
-        steps = [
-            views.FunnelStep(
-                step=step,
-                label=asked.labels.of("step", step),
-                count=sum(by_step.get(later, 0) for later in STEPS[at:]),
-            )
-            for at, step in enumerate(STEPS)
-        ]
-        closed = views.FunnelStep(step="closed", label=asked.labels.of("status", "closed"), count=total["closed"])
-        return views.FunnelView(steps=[*steps, closed], total=total["count"])
+        return narrowing(asked)
+
+
+def aggregated(asked: Asking, by: views.By) -> views.AggregateView:
+    """As `aggregate`, on a view that is open."""
+    found = asked.sums(by)
+    total = asked.total() if by == "area" else added(found.values())
+    rows = [
+        views.KeyedSum(
+            key=key, label=asked.labels.of(by, key), **_sum(found[key], asked.url(**_behind(asked, by, key)))
+        )
+        for key in ordered(by, list(found), lambda key: found[key]["count"])
+    ]
+    whole = views.Sum(**_sum(total, asked.url()))
+    return views.AggregateView(by=by, as_of=as_of(asked), rows=rows, total=whole, differences=differences(asked.conn))
+
+
+def measured(asked: Asking, by: views.By) -> views.FiguresView:
+    """As `figures`, on a view that is open."""
+    found, before = asked.sums(by), _before(asked, by)
+    rows = [
+        _figures(key, asked.labels.of(by, key), found[key], before, asked.url(**_behind(asked, by, key)))
+        for key in ordered(by, list(found), lambda key: found[key]["count"])
+    ]
+    total = _figures("", "合计", asked.total(), _before(asked, TOTAL), asked.url())
+    return views.FiguresView(by=by, rows=rows, total=total)
+
+
+def narrowing(asked: Asking) -> views.FunnelView:
+    """As `funnel`, on a view that is open."""
+    by_step = {key: item["count"] for key, item in asked.sums("step").items()}
+    total = asked.total()
+    steps = [
+        views.FunnelStep(
+            step=step,
+            label=asked.labels.of("step", step),
+            count=sum(by_step.get(later, 0) for later in STEPS[at:]),
+        )
+        for at, step in enumerate(STEPS)
+    ]
+    closed = views.FunnelStep(step="closed", label=asked.labels.of("status", "closed"), count=total["closed"])
+    return views.FunnelView(steps=[*steps, closed], total=total["count"])
 
 
 def as_of(asked: Asking) -> list[views.AsOf]:
@@ -81,7 +88,7 @@ def as_of(asked: Asking) -> list[views.AsOf]:
     found = []
     for code in asked.below:
         row = rows.get(code)
-        at = asked.ctx.clock.now() if code == me else row.sealed_at if row else None
+        at = asked.now if code == me else row.sealed_at if row else None
         found.append(views.AsOf(node=code, seq=row.seq + 1 if row else 0, at=at))
     return found
 
@@ -116,12 +123,11 @@ def _before(asked: Asking, by: str) -> dict[str, Sums] | None:
     return asked.sums(by, replace(question, since=earlier, until=question.since - DAY))
 
 
-def _behind(asked: Asking, key: str) -> dict[str, str]:
-    """What narrows the list of topics to a key of the dimension asked for."""
-    by = str(getattr(asked.wanted, "by", ""))
+def _behind(asked: Asking, by: views.By, key: str) -> dict[str, str]:
+    """What narrows the list of topics to a key of a dimension."""
     if by != "age":
         return {{"area": "shown", "category": EXACTLY}.get(by, by): key}
-    this = asked.ctx.clock.now().astimezone(CHINA).date().replace(day=1)
+    this = asked.now.astimezone(CHINA).date().replace(day=1)
     start = int(key)
     later = next((age for age in AGES if age > start), None)
     span = {"to": (months_on(this, 1 - start) - DAY).isoformat()}

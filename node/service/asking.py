@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
@@ -35,6 +35,9 @@ class Asking:
     roster: Roster
     labels: Labels
     wanted: views.FigureFilter
+    now: datetime
+    known: dict[tuple[str, str], dict[str, Sums]] = field(default_factory=dict, repr=False)
+    """What was counted already on this view, by dimension and question: a page asks for the same totals many times."""
 
     @property
     def below(self) -> list[NodeCode]:
@@ -62,14 +65,13 @@ class Asking:
 
     def sums(self, by: str, asked: Question | None = None) -> dict[str, Sums]:
         asked = asked or self.question()
-        now = self.ctx.clock.now()
         if by == "tier":
-            return _folded(sums(self.conn, asked, "custodian", now), self._tier_of)
+            return _folded(self._sums("custodian", asked), self._tier_of)
         if by == "child":
-            return _folded(sums(self.conn, asked, "origin", now), self.child_of)
+            return _folded(self._sums("origin", asked), self.child_of)
         if by == "age":
             return self._ages(asked)
-        return sums(self.conn, asked, by, now)
+        return self._sums(by, asked)
 
     def total(self, asked: Question | None = None) -> Sums:
         return self.sums(TOTAL, asked).get("", nothing())
@@ -79,6 +81,12 @@ class Asking:
         given = self.wanted.model_dump(mode="json", by_alias=True, exclude_none=True)
         asked = {name: value for name, value in given.items() if name not in ("by", "cursor", "limit")} | more
         return f"{TOPICS}?{urlencode(asked)}" if asked else TOPICS
+
+    def _sums(self, by: str, asked: Question) -> dict[str, Sums]:
+        key = (by, repr(asked))
+        if key not in self.known:
+            self.known[key] = sums(self.conn, asked, by, self.now)
+        return self.known[key]
 
     def _is_place(self) -> bool:
         area = self.wanted.area
@@ -93,7 +101,7 @@ class Asking:
 
     def _ages(self, asked: Question) -> dict[str, Sums]:
         """Open topics by how long ago they were opened."""
-        today = self.ctx.clock.now().astimezone(CHINA).date()
+        today = self.now.astimezone(CHINA).date()
         months = self.sums("month", asked)
         found: dict[str, Sums] = {}
         for month, item in months.items():
@@ -113,7 +121,7 @@ def asking(ctx: Context, wanted: views.FigureFilter) -> Iterator[Asking]:
     summaries.catch_up(ctx)
     with reading(ctx.engine) as conn:
         known = roster.current(ctx, conn)
-        yield Asking(ctx, conn, known, Labels(known, in_force(ctx, conn)), wanted)
+        yield Asking(ctx, conn, known, Labels(known, in_force(ctx, conn)), wanted, ctx.clock.now())
 
 
 def days_of(wanted: views.FigureFilter) -> tuple[date | None, date | None]:

@@ -202,8 +202,9 @@ def _within(column: Any, name: str, values: Sequence[str]) -> ColumnElement[bool
 
 def _shown(code: str) -> ColumnElement[bool]:
     here = topic_row_areas.alias("exactly")
-    mine = select(here.c.topic).where(here.c.topic == _r.topic, here.c.shown)
-    return ~mine.exists() if code == "" else mine.where(here.c.area == code).exists()
+    if code == "":
+        return ~select(here.c.topic).where(here.c.topic == _r.topic, here.c.shown).exists()
+    return _r.topic.in_(select(here.c.topic).where(here.c.area == code, here.c.shown))
 
 
 def _read(conn: Connection, query: Select[Any]) -> dict[str, Sums]:

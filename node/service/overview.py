@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from node.context import Context
-from node.service.aggregate import aggregate, figures, funnel
+from node.service.aggregate import aggregated, measured, narrowing
+from node.service.asking import asking
 from node.service.reporting import nodes
 from schemas import aggregate as views
 from schemas.api import LIMIT_MAX
@@ -51,25 +52,25 @@ class Overview:
 
 def overview(ctx: Context, wanted: views.FigureFilter, period: str | None = None) -> Overview:
     """Everything one page shows; `period` is the month whose totals are looked for. Raises Invalid."""
+    with asking(ctx, wanted) as asked:
+        return Overview(
+            children=measured(asked, by_child(wanted)),
+            areas=measured(asked, "area"),
+            months=measured(asked, "month"),
+            outcomes=aggregated(asked, "outcome"),
+            statuses=aggregated(asked, "status"),
+            funnel=narrowing(asked),
+            branches=branches(ctx.identity.code, reports(ctx, period)),
+        )
 
-    def by(dimension: views.By) -> views.FigureQuery:
-        return views.FigureQuery.model_validate({**wanted.model_dump(mode="json"), "by": dimension})
 
-    return Overview(
-        children=figures(ctx, question_by_child(wanted)),
-        areas=figures(ctx, by("area")),
-        months=figures(ctx, by("month")),
-        outcomes=aggregate(ctx, by("outcome")),
-        statuses=aggregate(ctx, by("status")),
-        funnel=funnel(ctx, wanted),
-        branches=branches(ctx.identity.code, reports(ctx, period)),
-    )
+def by_child(wanted: views.FigureFilter) -> views.By:
+    """By branch, or by the nodes of the one branch asked for."""
+    return "child" if wanted.child is None else "origin"
 
 
 def question_by_child(wanted: views.FigureFilter) -> views.FigureQuery:
-    """By branch, or by the nodes of the one branch asked for."""
-    by = "child" if wanted.child is None else "origin"
-    return views.FigureQuery.model_validate({**wanted.model_dump(mode="json"), "by": by})
+    return views.FigureQuery.model_validate({**wanted.model_dump(mode="json"), "by": by_child(wanted)})
 
 
 def ranked(rows: list[views.Figures], by: str) -> list[views.Figures]:
