@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from node.clock import instant
 from node.context import Context
 from node.domain import categories
-from node.domain.rollup import MEASURES, Deltas, add, changed
+from node.domain.rollup import Deltas, add
 from node.domain.topic import STEPS
 from node.service.commit import write
 from node.service.rows import said_row, view
@@ -35,15 +35,12 @@ def fill(ctx: Context, many: int, counties: list[str]) -> None:
     with write(ctx) as batch:
         seen = view(batch)
     source = _rows(chance, counties, many)
-    deltas: Deltas = {}
+    deltas = Deltas()
     while some := list(islice(source, _AT_ONCE)):
         with ctx.engine.begin() as conn:
             _insert(conn, some, seen, deltas)
     with ctx.engine.begin() as conn:
-        names = ("place", "dimension", "key", "month", *MEASURES)
-        cells = [dict(zip(names, (*cell, *sums), strict=True)) for cell, sums in sorted(changed(deltas).items())]
-        for at in range(0, len(cells), _AT_ONCE):
-            conn.execute(insert(ag.rollups), cells[at : at + _AT_ONCE])
+        row_store.add_cells(conn, deltas)
     with ctx.engine.begin() as conn:
         conn.execute(text("ANALYZE"))
     if is_sqlite(ctx.engine):

@@ -1,16 +1,18 @@
 """Roll-ups: what each topic's row adds to which figure. Pure rules; a figure is a sum over rows and nothing else.
 
-A cell is one (place, dimension, key, month); a place is a division, everywhere, or the node that topics were opened at,
-so that a branch is asked for as cheaply as a place. Whenever a row changes, what it added before is taken away and what
-it adds now is put in, so figures follow change and never need the whole to be counted again; counting the whole again
-gives the same figures, which is how they are checked.
+A cell is one (place, dimension, key, month); a place is a division, everywhere, or the node that topics were opened at
+or are held by, so that a branch or a tier is asked for as cheaply as a place. A mix is all the values of MIXED that
+topics have together, over all places and times: what is narrowed by several of them at once is a sum of mixes. Whenever
+a row changes, what it added before is taken away and what it adds now is put in, so figures follow change and never
+need the whole to be counted again; counting the whole again gives the same figures, which is how they are checked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from operator import add as plus
 from operator import neg, sub
+from typing import TypeVar
 
 CHINA = timezone(timedelta(hours=8))
 """Days and months of every figure are those of the offices."""
@@ -18,7 +20,11 @@ WHOLE = ""
 """The place that is everywhere."""
 OPENED_AT = "@"
 """Before a node's code: the place of the topics opened there."""
+HELD_BY = ">"
+"""Before a node's code: the place of the topics it holds."""
 DIMENSIONS = ("custodian", "origin", "category", "area", "status", "step", "outcome", "source", "kind")
+MIXED = ("status", "step", "outcome", "source", "kind", "category", "late")
+"""The values of a mix; `late`: counted as overdue."""
 MEASURES = (
     "count",
     "open",
@@ -44,12 +50,26 @@ MEASURES = (
 )
 """Sums over rows; the last digits of every ratio are made from them when it is asked for."""
 
+K = TypeVar("K")
 Cell = tuple[str, str, str, str]
 """Place, dimension, key, month."""
 Amounts = tuple[int, ...]
 """One number for each of MEASURES."""
-Deltas = dict[Cell, Amounts]
+Mix = tuple[str, str, str, str, str, str, bool]
+"""Values of MIXED."""
 NOTHING: Amounts = (0,) * len(MEASURES)
+
+
+@dataclass(slots=True)
+class Deltas:
+    """What is to be added to cells and mixes."""
+
+    cells: dict[Cell, Amounts] = field(default_factory=dict)
+    mixes: dict[Mix, Amounts] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        self.cells.clear()
+        self.mixes.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +159,7 @@ def amounts(fact: Fact) -> Amounts:
 
 def cells(fact: Fact) -> Iterator[Cell]:
     """The cells a row belongs to: each once, however many of its areas lie in one place."""
-    for place in (WHOLE, *fact.places, OPENED_AT + fact.origin):
+    for place in (WHOLE, *fact.places, OPENED_AT + fact.origin, HELD_BY + fact.custodian):
         yield place, "custodian", fact.custodian, fact.month
         yield place, "origin", fact.origin, fact.month
         yield place, "category", fact.category or "", fact.month
@@ -152,6 +172,12 @@ def cells(fact: Fact) -> Iterator[Cell]:
             yield place, "area", area, fact.month
 
 
+def mix(fact: Fact) -> Mix:
+    """The one mix a row belongs to."""
+    source, category, outcome = fact.source or "", fact.category or "", fact.outcome or ""
+    return fact.status, fact.step, outcome, source, fact.kind, category, fact.overdue
+
+
 def add(deltas: Deltas, old: Fact | None, new: Fact | None) -> None:
     """Note what changes when a row `old` becomes `new`; None where there is none."""
     gone = amounts(old) if old is not None else NOTHING
@@ -160,20 +186,24 @@ def add(deltas: Deltas, old: Fact | None, new: Fact | None) -> None:
     after = set(cells(new)) if new is not None else set()
     net = tuple(map(sub, come, gone))
     if any(net):
-        _add(deltas, before & after, net)
-    _add(deltas, before - after, tuple(map(neg, gone)))
-    _add(deltas, after - before, come)
+        _add(deltas.cells, before & after, net)
+    _add(deltas.cells, before - after, tuple(map(neg, gone)))
+    _add(deltas.cells, after - before, come)
+    if old is not None:
+        _add(deltas.mixes, [mix(old)], tuple(map(neg, gone)))
+    if new is not None:
+        _add(deltas.mixes, [mix(new)], come)
 
 
-def _add(deltas: Deltas, where: Iterable[Cell], adds: Amounts) -> None:
-    for cell in where:
-        found = deltas.get(cell)
-        deltas[cell] = adds if found is None else tuple(map(plus, found, adds))
+def _add(deltas: dict[K, Amounts], where: Iterable[K], adds: Amounts) -> None:
+    for key in where:
+        found = deltas.get(key)
+        deltas[key] = adds if found is None else tuple(map(plus, found, adds))
 
 
-def changed(deltas: Deltas) -> dict[Cell, Amounts]:
-    """The cells that change at all."""
-    return {cell: found for cell, found in deltas.items() if any(found)}
+def changed(deltas: Mapping[K, Amounts]) -> dict[K, Amounts]:
+    """Those that change at all."""
+    return {key: found for key, found in deltas.items() if any(found)}
 
 
 def rates(sums: Mapping[str, int]) -> dict[str, float | None]:

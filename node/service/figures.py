@@ -1,8 +1,8 @@
 """Sums over topics, by any one dimension, over any set of them: from the figures kept where they answer, else counted.
 
-What is asked of everything, of one place or of the nodes of a branch, or by the dimension it is narrowed by, is a sum
-of cells, whose number does not grow with the topics. Only narrower questions, and the days of a month cut in two, are
-counted from rows.
+What is asked of everything, of one place, of the nodes of a branch or a tier, or by the dimension it is narrowed by, is
+a sum of cells, whose number does not grow with the topics; narrowed by several values, of any time and place, a sum of
+mixes. Only what is narrower still, and the days of a month cut in two, are counted from rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,19 +13,20 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, case, func, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from node.domain.rollup import DIMENSIONS, MEASURES, OPENED_AT, WHOLE
-from node.store.aggregation import rollups, topic_row_areas, topic_rows
+from node.domain.rollup import DIMENSIONS, HELD_BY, MEASURES, MIXED, OPENED_AT, WHOLE
+from node.store.aggregation import mixes, rollups, topic_row_areas, topic_rows
 
 MONTH, TOTAL = "month", ""
 EPOCH = date(1970, 1, 1)
-ORIGIN = "origin"
+NODES = {"origin": OPENED_AT, "custodian": HELD_BY}
+"""Columns that name nodes, each of which is a place of cells."""
 CATEGORY_MARK = "/"
 EXACTLY = "category_is"
 """Asks for one category without those below it."""
 DAY = timedelta(days=1)
 Sums = dict[str, int]
 
-_r, _c = topic_rows.c, rollups.c
+_r, _c, _m = topic_rows.c, rollups.c, mixes.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def sums(conn: Connection, asked: Question, by: str, now: datetime) -> dict[str,
     """The sums of MEASURES by the keys of a dimension, by MONTH, or in all (TOTAL: one key, empty)."""
     dimension = _dimension(asked, by)
     if dimension is None:
-        return _counted(conn, asked, by, now)
+        return _mixed(conn, asked, by, now) if _is_mixed(asked, by) else _counted(conn, asked, by, now)
     months, edges = _split(asked.since, asked.until)
     found: dict[str, Sums] = {}
     if months is not None:
@@ -118,21 +119,27 @@ def _dimension(asked: Question, by: str) -> str | None:
     if not kept or asked.shown is not None or asked.overdue is not None or len(narrowed) > 1:
         return None
     if by in DIMENSIONS:
-        return by if not narrowed or narrowed == [by] or (narrowed == [ORIGIN] and asked.area is None) else None
+        if not narrowed or narrowed == [by] or (asked.area is None and narrowed[0] in NODES):
+            return by
+        return narrowed[0] if asked.area is None and by in NODES else None
     return narrowed[0] if narrowed else "status"
 
 
 def _from_cells(conn: Connection, asked: Question, dimension: str, by: str) -> dict[str, Sums]:
     """Sums of cells; the span of the question is one of whole months."""
-    key = {MONTH: _c.month, TOTAL: literal("")}.get(by, _c.key)
-    query = select(key.label("k"), *(func.sum(_c[name]).label(name) for name in MEASURES))
+    key: Any = {MONTH: _c.month, TOTAL: literal("")}.get(by, _c.key)
     narrowed = asked.columns
-    if ORIGIN in narrowed and dimension != ORIGIN:
-        query = query.where(_c.place.in_([OPENED_AT + code for code in narrowed[ORIGIN]]))
+    named = next((name for name in narrowed if name in NODES), None)
+    if named is not None and named != dimension:
+        where: ColumnElement[bool] = _c.place.in_([NODES[named] + code for code in narrowed[named]])
         narrowed = {}
+    elif by in NODES and by != dimension:
+        key = func.substr(_c.place, 2)
+        where = _c.place.startswith(NODES[by], autoescape=True)
     else:
-        query = query.where(_c.place == (asked.area or WHOLE))
-    query = query.where(_c.dimension == dimension)
+        where = _c.place == (asked.area or WHOLE)
+    query = select(key.label("k"), *(func.sum(_c[name]).label(name) for name in MEASURES))
+    query = query.where(where, _c.dimension == dimension)
     if asked.since is not None:
         query = query.where(_c.month >= asked.since.strftime("%Y-%m"))
     if asked.until is not None:
@@ -140,6 +147,33 @@ def _from_cells(conn: Connection, asked: Question, dimension: str, by: str) -> d
     for name, values in narrowed.items():
         query = query.where(_within(_c.key, name, values))
     return _read(conn, query.group_by("k") if by != TOTAL else query)
+
+
+def _is_mixed(asked: Question, by: str) -> bool:
+    """Whether mixes answer the question."""
+    names = {_column(name) for name in asked.columns} | ({by} - {TOTAL})
+    anywhere = asked.area is None and asked.shown is None and asked.since is None and asked.until is None
+    return anywhere and names <= set(MIXED)
+
+
+def _mixed(conn: Connection, asked: Question, by: str, now: datetime) -> dict[str, Sums]:
+    """Sums of mixes, and of what has become overdue since anybody looked: that stands with the mixes in time."""
+    key = (literal("") if by == TOTAL else _m[by]).label("k")
+    query = select(key, *(func.sum(_m[name]).label(name) for name in MEASURES))
+    for name, values in asked.columns.items():
+        query = query.where(_within(_m[_column(name)], name, values))
+    if asked.overdue is not None:
+        query = query.where(_m.late == asked.overdue)
+    found = _read(conn, query.group_by("k") if by != TOTAL else query)
+    if asked.overdue is None:
+        _merge(found, _grown_late(conn, asked, by, now))
+    else:
+        fresh = _read(conn, _grouped(replace(asked, overdue=None), by, now, *_amounts(now)).where(_r.late_at < now))
+        for item in fresh.values():
+            if not asked.overdue:
+                item.update({name: -amount for name, amount in item.items()}, overdue=0)
+        _merge(found, fresh)
+    return {key: item for key, item in found.items() if item["count"]}
 
 
 def _counted(conn: Connection, asked: Question, by: str, now: datetime) -> dict[str, Sums]:

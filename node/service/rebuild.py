@@ -46,7 +46,7 @@ from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement
 _PROJECTIONS = (
     lt.leaves,
     lt.log_nodes,
-    *(ag.rollups, ag.topic_row_areas, ag.topic_rows, ag.row_differences, ag.said_rows, ag.heard),
+    *(ag.rollups, ag.mixes, ag.topic_row_areas, ag.topic_rows, ag.row_differences, ag.said_rows, ag.heard),
     *(ag.totals_differences, ag.totals),
     *(t.topic_areas, t.topics, t.part_refs, t.entries, t.orphans, t.remarks, t.registry, ag.summaries),
 )

@@ -45,7 +45,7 @@ class RowWork:
     figures, months of authors whose totals must be counted again."""
 
     touched: set[TopicId] = field(default_factory=set)
-    deltas: Deltas = field(default_factory=dict)
+    deltas: Deltas = field(default_factory=Deltas)
     recounts: set[tuple[NodeCode, str]] = field(default_factory=set)
     view: View | None = None
 

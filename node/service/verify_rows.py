@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, select
 
 from node.context import Context
 from node.domain.placing import placed
-from node.domain.rollup import Cell, Deltas, add, changed
+from node.domain.rollup import MIXED, NOTHING, Amounts, Deltas, add, changed
 from node.service import fold
 from node.service.fold import Findings, Folded, Folding
 from node.service.lists import in_force
@@ -117,25 +117,30 @@ class Rows:
             self._findings.add("totals", f"{statement.payload.author} {body.period}", "not what was sealed")
 
     def _check_figures(self) -> None:
-        """Every figure is the sum over the rows that stand, month by month."""
-        cells = ag.rollups
+        """Every figure is the sum over the rows that stand, month by month; mixes, which have no month, at the end."""
+        cells, found = ag.rollups, Deltas()
         months = set(self._conn.execute(select(cells.c.month).distinct()).scalars())
         months |= set(self._conn.execute(select(ag.topic_rows.c.month).distinct()).scalars())
         for month in sorted(months):
-            expected = self._counted(month)
-            for row in self._conn.execute(select(cells).where(cells.c.month == month)):
-                cell, sums = (row.place, row.dimension, row.key, row.month), tuple(row)[4:]
-                if expected.pop(cell, (0,) * len(sums)) != sums:
-                    self._findings.add("figure", " ".join(cell), "is not the sum over its rows")
-            for cell in expected:
-                self._findings.add("figure", " ".join(cell), "is missing")
+            self._count(month, found)
+            self._check_sums(select(cells).where(cells.c.month == month), len(row_store.CELL), found.cells)
+            found.cells.clear()
+        self._check_sums(select(ag.mixes), len(MIXED), found.mixes)
 
-    def _counted(self, month: str) -> dict[Cell, tuple[int, ...]]:
-        deltas: Deltas = {}
+    def _check_sums(self, query: Any, width: int, counted: Mapping[Any, Amounts]) -> None:
+        """What is stored, by keys of so many columns, beside what was counted."""
+        expected: dict[Any, Amounts] = changed(counted)
+        for row in self._conn.execute(query):
+            key, sums = tuple(row)[:width], tuple(row)[width:]
+            if expected.pop(key, NOTHING) != sums:
+                self._findings.add("figure", " ".join(map(str, key)), "is not the sum over its rows")
+        for key in expected:
+            self._findings.add("figure", " ".join(map(str, key)), "is missing")
+
+    def _count(self, month: str, into: Deltas) -> None:
         query = select(ag.topic_rows).where(ag.topic_rows.c.month == month)
         for row in self._conn.execute(query.execution_options(yield_per=fold.ROWS_AT_ONCE)):
-            add(deltas, None, fact_of(dict(row._mapping)))
-        return changed(deltas)
+            add(into, None, fact_of(dict(row._mapping)))
 
     def _check_strays(self) -> None:
         said, rows, areas = ag.said_rows.c, ag.topic_rows.c, ag.topic_row_areas.c

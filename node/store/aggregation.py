@@ -108,11 +108,25 @@ topic_row_areas = Table(
 rollups = Table(
     "rollups",
     metadata,
-    Column("place", String(12), primary_key=True, comment="a division, @ and a node's code, or empty for everywhere"),
+    Column("place", String(12), primary_key=True, comment="a division, @ or > and a node, or empty: everywhere"),
     Column("dimension", String(10), primary_key=True),
     Column("key", String(120), primary_key=True),
     Column("month", String(7), primary_key=True),
     *(Column(name, BigInteger, nullable=False) for name in MEASURES),
+)
+
+mixes = Table(
+    "mixes",
+    metadata,
+    Column("status", String(8), primary_key=True),
+    Column("step", String(12), primary_key=True),
+    Column("outcome", String(1), primary_key=True),
+    Column("source", String(120), primary_key=True),
+    Column("kind", String(120), primary_key=True),
+    Column("category", String(120), primary_key=True),
+    Column("late", Boolean, primary_key=True, comment="counted as overdue"),
+    *(Column(name, BigInteger, nullable=False) for name in MEASURES),
+    comment="figures of topics that have these values together, wherever and whenever",
 )
 
 row_differences = Table(

@@ -5,12 +5,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from node.clock import parse_instant
 from node.domain.placing import Placing
-from node.domain.rollup import MEASURES, Deltas, Fact, add, changed, day_of, month_of, seconds
-from node.store.aggregation import rollups, topic_row_areas, topic_rows
+from node.domain.rollup import MEASURES, MIXED, Amounts, Deltas, Fact, add, changed, day_of, month_of, seconds
+from node.store.aggregation import mixes, rollups, topic_row_areas, topic_rows
 from node.store.engine import add_up, upsert
 from node.store.projections import term_text
 from schemas import summary as wire
@@ -19,7 +19,7 @@ from schemas.ids import NodeCode, Tier, TopicId
 VALUES_AT_ONCE = 500
 _FACT = [field.name for field in fields(Fact) if field.name in topic_rows.c]
 _LOAD = select(topic_rows).where(topic_rows.c.topic.in_(bindparam("ids", expanding=True)))
-_CELL = ("place", "dimension", "key", "month")
+CELL = ("place", "dimension", "key", "month")
 
 Stored = dict[str, Any]
 """A row of `topic_rows`."""
@@ -49,9 +49,14 @@ def put(conn: Connection, news: Sequence[Stored], view: View, deltas: Deltas, mo
 
 def add_cells(conn: Connection, deltas: Deltas) -> None:
     """Bring the figures up; belongs to the transaction that stored the rows."""
-    names = (*_CELL, *MEASURES)
-    found = [dict(zip(names, (*cell, *adds), strict=True)) for cell, adds in sorted(changed(deltas).items())]
-    add_up(conn, rollups, found, MEASURES)
+    _add_up(conn, rollups, CELL, deltas.cells)
+    _add_up(conn, mixes, MIXED, deltas.mixes)
+
+
+def _add_up(conn: Connection, table: Table, keys: Sequence[str], found: Mapping[Any, Amounts]) -> None:
+    names = (*keys, *MEASURES)
+    sums: dict[Any, Amounts] = changed(found)
+    add_up(conn, table, [dict(zip(names, (*key, *adds), strict=True)) for key, adds in sorted(sums.items())], MEASURES)
 
 
 def load(conn: Connection, topics: Iterable[TopicId]) -> list[Stored]:

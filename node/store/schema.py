@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TABLES = (tables, office, aggregation, log_tables)
 """The modules that define tables, all in one metadata."""
-HEAD = "0009"
+HEAD = "0010"
 
 
 def upgrade(engine: Engine) -> None:

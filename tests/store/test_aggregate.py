@@ -136,6 +136,10 @@ NARROWED: list[dict[str, str]] = [
     {"source": "热线"},
     {"overdue": "true"},
     {"shown": ""},
+    {"status": "active", "step": "consult"},
+    {"kind": "matter", "outcome": "A"},
+    {"kind": "matter", "overdue": "true"},
+    {"status": "active", "overdue": "false"},
     {"custodian": COUNTY, "status": "active"},
     {"area": "620102", "origin": COUNTY},
     {"from": "2020-01-01", "to": "2999-12-31"},
@@ -157,10 +161,18 @@ def test_every_figure_is_the_sum_over_the_topics_it_opens_to(lively: Tree, narro
                 assert sum(row.count for row in found.rows) == found.total.count, by
 
 
+def test_counted_under_exactly_one_division_is_what_its_list_holds(lively: Tree):
+    for node in (lively.city, lively.province):
+        for row in ask(node, by="area").rows:
+            found = ask(node, by="step", shown=row.key)
+            items = listed(node, found.total.topics)
+            assert found.total.model_dump(include=set(counted(items))) == counted(items)
+            assert found.total.count == row.count
+
+
 def test_figures_of_branches_are_counted_for_a_database_that_had_none(lively: Tree):
     engine = lively.city.engine
     set_back(engine, "0006")  # takes them away
-    assert not verify(lively.city).ok
     upgrade(engine)
     assert verify(lively.city).ok
 
@@ -219,6 +231,9 @@ def test_what_was_written_just_now_is_counted(lively: Tree):
     assert ask(lively.county).total.count == before + 1
 
 
+LATE_OR_NOT: list[dict[str, str]] = [{}, {"overdue": "true"}, {"overdue": "false"}]
+
+
 def test_a_deadline_that_passes_is_counted_although_nobody_looked(lively: Tree):
     with lively.province.engine.begin() as conn:
         before = ag.topic_rows.c.status == "active"
@@ -226,6 +241,10 @@ def test_a_deadline_that_passes_is_counted_although_nobody_looked(lively: Tree):
     many = len(rows(lively.province, ag.topic_rows, ag.topic_rows.c.late_at.is_not(None)))
     found = ask(lively.province, by="status")
     assert many > 0 and found.total.overdue >= many
+    for narrowed in ({}, {"kind": "matter"}, {"status": "active"}):
+        every, late, rest = (ask(lively.province, by="step", **narrowed, **over) for over in LATE_OR_NOT)
+        assert late.total.count == every.total.overdue == late.total.overdue > 0 == rest.total.overdue
+        assert late.total.count + rest.total.count == every.total.count
 
 
 def test_a_topic_known_from_a_summary_alone_has_a_number_and_no_title(lively: Tree):

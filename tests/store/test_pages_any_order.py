@@ -8,13 +8,13 @@ from sqlalchemy import Connection, delete, select
 
 from node.clock import instant
 from node.context import Context
-from node.domain.rollup import MEASURES, Deltas, add, changed
+from node.domain.rollup import MEASURES, MIXED, Deltas, add, changed
 from node.service import life
 from node.service.commit import write
 from node.store import aggregation as ag
 from node.store import tables as t
 from node.store.engine import reading
-from node.store.rows import fact_of
+from node.store.rows import CELL, fact_of
 from schemas.ids import Incarnation, Term, Tier
 from schemas.summary import Page, Row
 from sync.chain import header
@@ -25,7 +25,7 @@ from tests.wire import summaries as wire
 
 TOPICS = 6
 PAGES = 25
-HEARD = (ag.said_rows, ag.topic_rows, ag.topic_row_areas, ag.rollups)
+HEARD = (ag.said_rows, ag.topic_rows, ag.topic_row_areas, ag.rollups, ag.mixes)
 
 
 def page(node: Context, seq: int, rows: list[Row]) -> Statement:
@@ -81,7 +81,7 @@ def _forget(node: Context) -> None:
 def _rows(conn: Connection, table: Any) -> list[str]:
     moves = {"changed_at", "page"}
     found = [{k: v for k, v in row._mapping.items() if k not in moves} for row in conn.execute(select(table))]
-    cells = [row for row in found if table is not ag.rollups or any(row[name] for name in MEASURES)]
+    cells = [row for row in found if table not in (ag.rollups, ag.mixes) or any(row[name] for name in MEASURES)]
     return sorted(map(repr, cells))
 
 
@@ -104,11 +104,14 @@ def test_pages_in_any_order_and_any_number_of_times_leave_the_same(tree: Tree, s
     best = {topic: max((row for row in rows if row.topic == topic), key=place) for topic in {row.topic for row in rows}}
     with reading(tree.province.engine) as conn:
         stored = {row.topic: row for row in conn.execute(select(ag.topic_rows))}
-        cells = {tuple(row)[:4]: tuple(row)[4:] for row in conn.execute(select(ag.rollups)) if any(tuple(row)[4:])}
+        cells, mixes = (
+            {tuple(row)[:n]: tuple(row)[n:] for row in conn.execute(select(table)) if any(tuple(row)[n:])}
+            for table, n in ((ag.rollups, len(CELL)), (ag.mixes, len(MIXED)))
+        )
     assert {topic: (row.custodian, row.seq, row.participations) for topic, row in stored.items()} == {
         topic: (row.custodian, row.seq, row.participations) for topic, row in best.items()
     }
-    deltas: Deltas = {}
+    deltas = Deltas()
     for row in stored.values():
         add(deltas, None, fact_of(dict(row._mapping)))
-    assert cells == changed(deltas)
+    assert (cells, mixes) == (changed(deltas.cells), changed(deltas.mixes))

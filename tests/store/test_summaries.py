@@ -288,7 +288,15 @@ def _aggregation(node: Context) -> dict[str, list[Any]]:
     moves = {"changed_at", "at", "heard_at"}
     return {
         table.name: sorted(repr({k: v for k, v in row._mapping.items() if k not in moves}) for row in rows(node, table))
-        for table in (ag.summaries, ag.said_rows, ag.topic_rows, ag.topic_row_areas, ag.rollups, ag.row_differences)
+        for table in (
+            ag.summaries,
+            ag.said_rows,
+            ag.topic_rows,
+            ag.topic_row_areas,
+            ag.rollups,
+            ag.mixes,
+            ag.row_differences,
+        )
     }
 
 
@@ -299,9 +307,10 @@ def _aggregation(node: Context) -> dict[str, list[Any]]:
         (ag.topic_rows, {"participations": 5}),
         (ag.said_rows, {"leaf": "0" * 64}),
         (ag.rollups, {"count": 5}),
+        (ag.mixes, {"count": 5}),
         (ag.summaries, {"seq": 5}),
     ],
-    ids=["row", "row-figure", "said", "figure", "summary"],
+    ids=["row", "row-figure", "said", "figure", "mix", "summary"],
 )
 def test_verify_names_a_row_that_was_tampered_with(tree: Tree, table: Any, change: dict[str, Any]):
     open_topic(tree.county)

@@ -10,7 +10,9 @@ from node.domain.divisions import builtin
 from node.domain.placing import placed
 from node.domain.rollup import (
     DIMENSIONS,
+    HELD_BY,
     MEASURES,
+    MIXED,
     OPENED_AT,
     WHOLE,
     Deltas,
@@ -62,7 +64,7 @@ def recount(rows: dict[int, Fact]) -> dict[tuple[str, str, str, str], tuple[int,
     """Every cell counted from nothing, by a loop of its own."""
     found: dict[tuple[str, str, str, str], Counter[str]] = {}
     for fact in rows.values():
-        for place in {WHOLE, *fact.places, OPENED_AT + fact.origin}:
+        for place in {WHOLE, *fact.places, OPENED_AT + fact.origin, HELD_BY + fact.custodian}:
             for dimension in DIMENSIONS:
                 keys = fact.areas or ("",) if dimension == "area" else (getattr(fact, dimension) or "",)
                 for key in keys:
@@ -71,17 +73,27 @@ def recount(rows: dict[int, Fact]) -> dict[tuple[str, str, str, str], tuple[int,
     return {cell: tuple(sums[name] for name in MEASURES) for cell, sums in found.items()}
 
 
+def mixed(rows: dict[int, Fact]) -> dict[tuple[str | bool, ...], tuple[int, ...]]:
+    """Every mix counted from nothing, by a loop of its own."""
+    found: dict[tuple[str | bool, ...], Counter[str]] = {}
+    for fact in rows.values():
+        values = [fact.overdue if name == "late" else getattr(fact, name) or "" for name in MIXED]
+        found.setdefault(tuple(values), Counter()).update(dict(zip(MEASURES, amounts(fact), strict=True)))
+    return {key: tuple(sums[name] for name in MEASURES) for key, sums in found.items()}
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.none() | facts), max_size=30))
 def test_figures_kept_by_changes_equal_a_recount(steps: list[tuple[int, Fact | None]]):
     rows: dict[int, Fact] = {}
-    deltas: Deltas = {}
+    deltas = Deltas()
     for topic, new in steps:
         add(deltas, rows.get(topic), new)
         if new is None:
             rows.pop(topic, None)
         else:
             rows[topic] = new
-    assert changed(deltas) == {cell: sums for cell, sums in recount(rows).items() if any(sums)}
+    assert changed(deltas.cells) == {cell: sums for cell, sums in recount(rows).items() if any(sums)}
+    assert changed(deltas.mixes) == mixed(rows)
 
 
 @given(facts)
