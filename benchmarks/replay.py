@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from benchmarks.gansu import townships
 from node.clock import Clock
@@ -76,7 +77,7 @@ class Office:
                 busy = not _ahead(ctx) and (
                     _answer(ctx, clock) or _go_on(ctx, clock) or (bool(self.quota) and _raise(ctx, clock, self.quota))
                 )
-            except DomainError:
+            except (DomainError, OperationalError):  # the machine may be so busy that the database stays locked
                 busy = False
                 time.sleep(_BUSY_S)
             rest_s = IDLE_S if busy else min(rest_s * 2, IDLE_MAX_S)
