@@ -90,8 +90,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "child-does-not-feed-again",
         "R15",
         "node.service.exchange:_ask",
-        "    lane.start = received.said\n",
-        "    lane.start = max(lane.start, received.said)\n",
+        "    lane.start, lane.lacks = received.said,",
+        "    lane.start, lane.lacks = max(lane.start, received.said),",
         needs=("restore",),
     ),
     m(
