@@ -112,6 +112,7 @@ class Lives:
 
     def _over(self, machine: Machine) -> None:
         """Everything it ever lived in is over from here on, whatever it still knows of it."""
+        machine.outlived = True
         said = self._world.ledger.payloads.values()
         self._world.ledger.over |= {
             (machine.code, tuple(item["inc"])) for item in said if item["author"] == machine.code

@@ -96,6 +96,7 @@ class Machine:
         self.generation = 0
         """How often another database was put in its place."""
         self.restored = False
+        self.outlived = False
         """Whether it ever lost something of what it knew."""
         self.copies: list[Copy] = []
         self.unmet: set[NodeCode] = set()
