@@ -18,6 +18,7 @@ class Changes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._conn: Any = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def version(self) -> int | None:
@@ -25,6 +26,8 @@ class Changes:
         if not is_sqlite(self._engine):
             return None
         with self._lock:
+            if self._closed:
+                return None
             if self._conn is None:
                 borrowed = self._engine.raw_connection()
                 self._conn = borrowed.driver_connection
@@ -33,7 +36,9 @@ class Changes:
         return found
 
     def close(self) -> None:
+        """A job that is still at work looks every time from now on."""
         with self._lock:
+            self._closed = True
             if self._conn is not None:
                 self._conn.close()
             self._conn = None
