@@ -18,6 +18,7 @@ class Changes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._conn: Any = None
+        self._owner: Any = None
         self._closed = False
         self._lock = threading.Lock()
 
@@ -32,6 +33,7 @@ class Changes:
                 borrowed = self._engine.raw_connection()
                 self._conn = borrowed.driver_connection
                 borrowed.detach()
+                self._owner = borrowed
             found: int = self._conn.execute("PRAGMA data_version").fetchone()[0]
         return found
 

@@ -176,7 +176,7 @@ class World:
         return [other.code for other in self.joined if other.code == above or self.options.parent(other.code) == code]
 
     def tolerates(self, error: SyncError, receiver: Machine, sender: Machine | None) -> bool:
-        """Whether an honest document may be refused so: after a restore or another end of a life, until both have met."""
+        """Whether an honest document may be refused so: after a restore or other end of a life, until both have met."""
         ends = [receiver, *([sender] if sender else self.joined)]
         return error.code in _OUTLIVED and any(end.restored or end.outlived or end.code in self.burnt for end in ends)
 
