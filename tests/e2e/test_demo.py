@@ -50,6 +50,8 @@ class Demo:
             text=True,
             encoding="utf-8",
             env={**os.environ, "PYTHONUTF8": "1", **env},
+            # Tests that were started in the background of a script ignore it, and so would what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
