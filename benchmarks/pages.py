@@ -114,7 +114,6 @@ def _figure(name: str, window: Window, path: str, when: str) -> Figure:
             status, _, ms = window.get(path)
         assert status == 200, (path, status)
         taken.append(ms)
-
     what = f"{name}{when}, p95 (median {median(taken):.0f})"
     return Figure("B9", what, percentile(taken, 0.95), "ms", reach=LIMIT_MS, aim=LIMIT_MS / 3, lower=True)
 

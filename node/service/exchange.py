@@ -174,8 +174,11 @@ def has_work(ctx: Context, lane: Lane) -> bool:
 def is_comparing(ctx: Context, peer: NodeCode) -> bool:
     """Whether this node wants to compare with the neighbour, so that it should be called now and then (SPEC 14.3)."""
     with reading(ctx.engine) as conn:
-        link = link_rows.load(conn, peer)
-        return link is not None and (link.comparing or not life.read(conn).live)
+        return _compares(conn, link_rows.load(conn, peer))
+
+
+def _compares(conn: Connection, link: Link | None) -> bool:
+    return link is not None and (link.comparing or not life.read(conn).live)
 
 
 def call(ctx: Context, lane: Lane, wait_s: int = 0, *, listens: bool = False) -> ExchangeView:
@@ -292,7 +295,7 @@ def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool = False) -> tuple[
     with reading(ctx.engine) as conn:
         mark = clones.mark(conn, lane.peer)
         link = link_rows.load(conn, lane.peer)
-    compares = lane.asked.is_whole or (not lane.asked and is_comparing(ctx, lane.peer))
+        compares = lane.asked.is_whole or (not lane.asked and _compares(conn, link))
     raw, sent = document(ctx, envelope, content)
     lane.answers = None
     reply = lane.transport.post(EXCHANGE_PATH, raw, MEDIA_TYPE, SILENCE_S + wait_s)

@@ -18,7 +18,6 @@ class Changes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._conn: Any = None
-        self._owner: Any = None
         self._closed = False
         self._lock = threading.Lock()
 
@@ -30,11 +29,11 @@ class Changes:
             if self._closed:
                 return None
             if self._conn is None:
-                borrowed = self._engine.raw_connection()
-                self._conn = borrowed.driver_connection
-                borrowed.detach()
-                self._owner = borrowed
-            found: int = self._conn.execute("PRAGMA data_version").fetchone()[0]
+                self._conn = self._engine.raw_connection()
+                self._conn.detach()
+            cursor = self._conn.cursor()
+            found: int = cursor.execute("PRAGMA data_version").fetchone()[0]
+            cursor.close()
         return found
 
     def close(self) -> None:

@@ -3,14 +3,9 @@
 Does nothing, cheaply, when it is there already. A table changed means a migration beside it, and `HEAD` names the last.
 """
 
-from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Engine, inspect, text
 
 from node.store import aggregation, log_tables, office, tables
-
-if TYPE_CHECKING:
-    from alembic.config import Config
 
 TABLES = (tables, office, aggregation, log_tables)
 """The modules that define tables, all in one metadata."""
@@ -23,30 +18,17 @@ def upgrade(engine: Engine) -> None:
     if known == HEAD:
         return
     from alembic import command
-
-    with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
-        if known is None:
-            tables.metadata.create_all(conn)
-            command.stamp(_migrations(conn), "head")
-        else:
-            command.upgrade(_migrations(conn), "head")
-
-
-def set_back(engine: Engine, version: str) -> None:
-    """Make the tables those of an older version again, without what it had no place for."""
-    from alembic import command
-
-    with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
-        command.downgrade(_migrations(conn), version)
-
-
-def _migrations(conn: Connection) -> "Config":
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "node.store:migrations")
-    config.attributes["connection"] = conn
-    return config
+    with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
+        config.attributes["connection"] = conn
+        if known is None:
+            tables.metadata.create_all(conn)
+            command.stamp(config, "head")
+        else:
+            command.upgrade(config, "head")
 
 
 def is_behind(engine: Engine) -> bool:

@@ -7,15 +7,18 @@ from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from sqlalchemy import text, update
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, inspect, text, update
 
 from node.context import Context
 from node.domain.refusals import Invalid
+from node.domain.rollup import HELD_BY, OPENED_AT
 from node.service import behind, finish, remark, work
 from node.service.aggregate import aggregate, figures, funnel
 from node.service.verify import verify
 from node.store import aggregation as ag
-from node.store.schema import set_back, upgrade
+from node.store.schema import upgrade
 from schemas import aggregate as views
 from schemas import api
 from tests.nodes import do
@@ -172,9 +175,23 @@ def test_counted_under_exactly_one_division_is_what_its_list_holds(lively: Tree)
 
 def test_figures_of_branches_are_counted_for_a_database_that_had_none(lively: Tree):
     engine = lively.city.engine
-    set_back(engine, "0006")  # takes them away
+    marked = [ag.rollups.c.place.startswith(mark) for mark in (OPENED_AT, HELD_BY)]
+    assert all(rows(lively.city, ag.rollups, where) for where in marked) and rows(lively.city, ag.mixes)
+    _set_back(engine, "0006")
+    assert not any(rows(lively.city, ag.rollups, where) for where in marked)
+    assert not inspect(engine).has_table("mixes")
     upgrade(engine)
+    assert all(rows(lively.city, ag.rollups, where) for where in marked) and rows(lively.city, ag.mixes)
     assert verify(lively.city).ok
+
+
+def _set_back(engine: Engine, version: str) -> None:
+    """Make the tables those of an older version, without what it had no place for."""
+    config = Config()
+    config.set_main_option("script_location", "node.store:migrations")
+    with engine.connect().execution_options(liandong_write=True) as conn, conn.begin():
+        config.attributes["connection"] = conn
+        command.downgrade(config, version)
 
 
 def test_all_tiers_count_the_same_topics(lively: Tree):
