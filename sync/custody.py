@@ -127,6 +127,8 @@ def check_offer(chain: Chain, offered: entries.Offered, roster: Roster) -> None:
     if offered.mode in ("delegate", "rehome") and not roster.is_below(offered.to, chain.custodian):
         raise Held("not-a-descendant", offered.to)
     if offered.to_inc not in member.incs:  # one that has ended meanwhile is claimed, not held (SPEC 14.5)
+        if offered.to_inc.number > 1:
+            raise Deferred("unknown-key", f"{offered.to} {offered.to_inc.number}")  # its grant may be on its way
         raise Held("wrong-incarnation", offered.to)
 
 

@@ -85,7 +85,7 @@ class Envelope:
 @dataclass(frozen=True, slots=True)
 class Content:
     """What a document may carry: our stream after `start`, within `room`, and loose lines; `streams`: the first
-    of these at all; `asks`: for parts, too.
+    of these at all; `asks`: for parts, too; `named`: in the incarnation that is live, where the peer knows it.
 
     `asked` and `heal` are what the peer's last document wants answered of comparing and healing (SPEC 14); `by_file`:
     say of that all there is, as turns are few.
@@ -98,6 +98,7 @@ class Content:
     cosigned: tuple[BaseModel, ...] = ()
     streams: bool = True
     asks: bool = True
+    named: bool = True
     asked: Asked = NOTHING_ASKED
     heal: Heal | None = None
     by_file: bool = False
@@ -109,7 +110,7 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         link = link_rows.load(conn, envelope.to)
         if link is None:
             raise NotFound(envelope.to)
-        inc = _named(conn, link)
+        inc = _named(conn, link) if content.named else NO_INCARNATION
         chosen = _statements(conn, link, content) if inc.number and content.streams else []
         room = content.room.bytes - sum(len(raw) for _, _, raw in chosen)
         wanted = parts.to_send(conn, [identity for _, identity, _ in chosen])
@@ -237,8 +238,8 @@ def reply_to(ctx: Context, received: Received) -> bytes:
     allowance = Allowance()
     budget = Budget(items=allowance.items, bytes=allowance.bytes, wait_s=0)
     envelope = Envelope(received.peer, asked.lane, asked.session, asked.nonce, None, received.challenge, budget)
-    if received.challenged:
-        return document(ctx, envelope, Content(COUNT_MAX, NOTHING, asks=False))[0]
+    if received.challenged:  # in no incarnation: the child may know another one, and could not read its challenge
+        return document(ctx, envelope, Content(COUNT_MAX, NOTHING, asks=False, named=False))[0]
     said = (tuple(received.pulls), tuple(received.verdicts), tuple(received.cosigned))
     start, heal = _reply_start(ctx, received), received.document.heal
     content = Content(start, asked.budget, *said, asked=received.asked, heal=heal)

@@ -37,6 +37,8 @@ CHALLENGES_MAX = 16
 """Open challenges kept for one neighbour; the oldest go first."""
 VERDICTS_NOTED_MAX = 100
 """Of one document; they inform people, nothing depends on them."""
+TOPICS_MAX = 500
+"""Named in one question; where there are more, all that waits is looked at."""
 DEFERRED_MAX = 50_000
 """Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
 _RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "unknown-entry", "frozen", "fork"})
@@ -527,16 +529,19 @@ def _is_claim(raw: bytes) -> bool:
 
 
 def _retry(batch: Batch, which: Any, state: str) -> int:
-    """Apply parked statements as long as one of them can be."""
-    total = 0
+    """Apply parked statements as long as one of them can be, and then what waited for those in their topics."""
+    total, wanted = 0, which
     while True:
-        rows = batch.conn.execute(select(parked).where(which, parked.c.state == state).order_by(parked.c.id)).all()
-        done = 0
+        rows = batch.conn.execute(select(parked).where(wanted, parked.c.state == state).order_by(parked.c.id)).all()
+        done, topics = 0, set()
         for row in rows:
-            done += _retry_one(batch, row)
+            if applied := _retry_one(batch, row):
+                done += applied
+                topics.add(row.topic)
         total += done
         if not done:
             return total
+        wanted = or_(which, parked.c.topic.in_(topics) if len(topics) <= TOPICS_MAX else true())
 
 
 def _retry_one(batch: Batch, row: Any) -> int:
@@ -547,7 +552,9 @@ def _retry_one(batch: Batch, row: Any) -> int:
         return 0
     try:
         batch.apply(result, row.peer, relayed=row.relayed)
-    except Deferred:
+    except Deferred as error:
+        if (row.state, row.code) != ("deferred", error.code):  # what it waits for now decides when it is tried again
+            _settle(batch, row.id, "deferred", error.code)
         return 0
     except SyncError as error:
         forks.prove(batch, result, error)

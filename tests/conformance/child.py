@@ -119,6 +119,7 @@ class Child(Office):
         """A fresh challenge of this lane."""
         answer = self.post(self.compose(lane=lane))
         assert answer.status == 428, f"expected a challenge, got {answer.status} {answer.problem}"
+        assert answer.header["inc"] == [0, ""], "a challenge is given in an incarnation its reader may not know"
         found = answer.header["challenge"]
         assert isinstance(found, str)
         return found

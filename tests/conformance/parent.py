@@ -168,7 +168,7 @@ class Parent(Office):
         if self.script is not None and (scripted := self.script(asked)) is not None:
             return scripted
         if header["inc"] not in (self.roster.live(link.peer), NONE) or not self.uses(link, header):
-            return 428, MEDIA, self.compose(asked)
+            return 428, MEDIA, self.compose(asked, inc=NONE)
         self.apply_request(link, asked)
         if header["lane"] == "wait":
             self._wait(link, header["budget"]["wait_s"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from node.context import Context
 from node.domain.refusals import Healing
 from node.service import (
     decide,
@@ -30,7 +31,20 @@ from sync.errors import TransportError
 from sync.keys import unb64
 from sync.receipt import read_receipt
 from tests.nodes import do, join, lane, make, refused, reload, settle, state_of
-from tests.store.lives import DOWN, UP, brought_back, copy_of, exchange_some, heal, opened, put_back, restart, saved
+from tests.store.lives import (
+    DOWN,
+    UP,
+    brought_back,
+    copy_of,
+    exchange_some,
+    hand_over,
+    heal,
+    last_statement,
+    opened,
+    put_back,
+    restart,
+    saved,
+)
 from tests.store.logs import durability, sign, words
 from tests.store.tree import CITY, COUNTY, Tree
 
@@ -330,3 +344,45 @@ def test_a_city_that_heals_waits_for_a_county_it_enrolled_and_never_heard_of_whi
     settle([link], [late])
     assert life.now(late).live
     late.engine.dispose()
+
+
+def test_a_county_set_back_to_before_the_present_life_of_its_city_heals(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    of_county, of_city = saved(tree, "county", tmp_path / "county"), saved(tree, "city", tmp_path / "city")
+    brought_back(tree, "city", of_city)
+    heal(tree)
+    do(tree.county, work.note, topic, api.NoteForm(text="备份之后"))
+    heal(tree)
+    brought_back(tree, "county", of_county)
+    heal(tree)
+    assert (life.now(tree.city).inc.number, life.now(tree.county).inc.number) == (2, 2)
+    assert tree.agree(topic, tree.county, tree.city)[::3] == (COUNTY, "active")
+    tree.check()
+
+
+def test_an_offer_to_a_life_that_is_forgotten_waits_for_its_grant_and_what_follows_it_too(
+    tree: Tree, tmp_path: Path
+) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    backup = saved(tree, "city", tmp_path)
+    brought_back(tree, "city", backup)
+    heal(tree)
+    do(tree.county, escalate.escalate, topic, UP)
+    offered = last_statement(tree.county)
+    do(tree.county, decide.recall, topic, api.RecallForm(reason="不交了"))
+    recalled = last_statement(tree.county)
+    brought_back(tree, "city", backup)
+    hand_over(tree.county, tree.city, offered)
+    hand_over(tree.county, tree.city, recalled)
+    assert _waiting(tree.city) == [("deferred", "unknown-key"), ("deferred", "unknown-entry")]
+    heal(tree)
+    assert _waiting(tree.city) == [("done", "unknown-key"), ("done", "unknown-entry")]
+    tree.agree(topic, tree.county, tree.city)
+    tree.check()
+
+
+def _waiting(node: Context) -> list[tuple[str, str]]:
+    with reading(node.engine) as conn:
+        return [tuple(row) for row in conn.execute(select(t.parked.c.state, t.parked.c.code).order_by(t.parked.c.id))]

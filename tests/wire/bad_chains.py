@@ -422,10 +422,16 @@ def _new() -> Iterator[tuple[str, Vector]]:
             "unknown-key",
         ),
         (
-            "offer-to-other-inc",
-            "offered to an incarnation that does not live",
-            _then(b.born(), COUNTY, "offered", b.offered(CITY, "escalate", to_inc=[2, "0" * 32])),
+            "offer-to-another-first-inc",
+            "offered to another first incarnation than the one enrolled",
+            _then(b.born(), COUNTY, "offered", b.offered(CITY, "escalate", to_inc=[1, "0" * 32])),
             "wrong-incarnation",
+        ),
+        (
+            "offer-to-unknown-inc",
+            "offered to an incarnation whose grant is not here",
+            _then(b.born(), COUNTY, "offered", b.offered(CITY, "escalate", to_inc=[2, "0" * 32])),
+            "unknown-key",
         ),
         (
             "offer-to-no-inc",

@@ -116,6 +116,9 @@ TIERS: dict[str, Case] = {
     "only to an incarnation it was granted": (
         b.born(), COUNTY, "offered", b.offered(CITY, "escalate", to_inc=[1, "0" * 32]), "wrong-incarnation",
     ),
+    "a later incarnation may not be known yet": (
+        b.born(), COUNTY, "offered", b.offered(CITY, "escalate", to_inc=[2, "0" * 32]), "unknown-key",
+    ),
 }  # fmt: skip
 
 

@@ -172,8 +172,11 @@ CASES: dict[str, tuple[str, Make, str, str]] = {
     "that offers to a node nobody enrolled": (
         "5.4", offer("999999", "escalate", to_inc=[1, "0" * 32]), "deferred", "unknown-key",
     ),
-    "that offers to another incarnation": (
-        "5.4", offer(None, "escalate", to_inc=[9, "0" * 32]), "held", "wrong-incarnation",
+    "that offers to an incarnation whose grant may yet come": (
+        "5.4", offer(None, "escalate", to_inc=[9, "0" * 32]), "deferred", "unknown-key",
+    ),
+    "that offers to another first incarnation": (
+        "5.4", offer(None, "escalate", to_inc=[1, "0" * 32]), "held", "wrong-incarnation",
     ),
     "that claims without being an arbiter": (
         "5.3", entry("claimed", {"reason": "x", "approved_by": []}, term=[1, 1, [1, "0" * 32], 0]),

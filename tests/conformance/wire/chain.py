@@ -216,7 +216,9 @@ def ask_new(chain: Chain | None, entry: Statement, roster: Roster) -> None:
         _hold(to in roster.members, "unknown-key", "deferred")
         _hold(mode != "escalate" or to == roster.members[custodian].parent, "not-the-parent")
         _hold(mode not in ("delegate", "rehome") or roster.below(to, custodian), "not-a-descendant")
-        _hold(roster.has(to, body["to_inc"]), "wrong-incarnation")
+        if not roster.has(to, body["to_inc"]):
+            _hold(body["to_inc"][0] < 2, "unknown-key", "deferred")
+            _hold(False, "wrong-incarnation")
 
 
 @dataclass
