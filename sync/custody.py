@@ -202,7 +202,7 @@ def _check_alive(entry: Entry[Any], roster: Roster) -> None:
 def dead(roster: Roster, node: NodeCode, inc: Incarnation) -> bool:
     """Whether this incarnation of the node is over: a later one was granted."""
     member = roster.get(node)
-    return member is not None and member.inc != inc
+    return member is not None and member.inc > inc
 
 
 def lowest_arbiter_above(chain: Chain, node: NodeCode, roster: Roster) -> NodeCode | None:
@@ -296,16 +296,18 @@ def _claim(chain: Chain, entry: Entry[Any], roster: Roster) -> Chain:
         raise Held("wrong-term", "claimed")
     below = roster.is_below(chain.custodian, entry.author)
     earlier = chain.custodian == entry.author and chain.inc < entry.inc
-    if not (below or earlier or _offered_to_the_dead(chain, entry, roster)):
-        raise Held("nothing-to-claim", chain.custodian)
+    if not (below or earlier):
+        _check_offered_to_the_dead(chain, entry, roster)
     stack = (*chain.stack[:-1], entry.author)
     return replace(chain, term=entry.term, inc=entry.inc, opened_by="claimed", stack=stack, offer=None)
 
 
-def _offered_to_the_dead(chain: Chain, entry: Entry[Any], roster: Roster) -> bool:
-    if chain.offer is None or chain.custodian != entry.author:
-        return False
-    return dead(roster, chain.offer.to, chain.offer.to_inc)
+def _check_offered_to_the_dead(chain: Chain, entry: Entry[Any], roster: Roster) -> None:
+    offer = chain.offer
+    if offer is None or chain.custodian != entry.author:
+        raise Held("nothing-to-claim", chain.custodian)
+    if not dead(roster, offer.to, offer.to_inc):  # what ended it may be on its way
+        raise Deferred("unknown-key", f"{offer.to} after {offer.to_inc.number}")
 
 
 def _work(chain: Chain, entry: Entry[Any], id: Digest, roster: Roster) -> Chain:

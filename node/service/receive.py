@@ -37,7 +37,7 @@ CHALLENGES_MAX = 16
 """Open challenges kept for one neighbour; the oldest go first."""
 VERDICTS_NOTED_MAX = 100
 """Of one document; they inform people, nothing depends on them."""
-TOPICS_NAMED = 500
+_TOPICS_NAMED = 500
 """Named in one question; where there are more, all that waits is looked at."""
 DEFERRED_MAX = 50_000
 """Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
@@ -541,7 +541,7 @@ def _retry(batch: Batch, which: Any, state: str) -> int:
         total += done
         if not done:
             return total
-        wanted = or_(which, parked.c.topic.in_(topics) if len(topics) <= TOPICS_NAMED else true())
+        wanted = or_(which, parked.c.topic.in_(topics) if len(topics) <= _TOPICS_NAMED else true())
 
 
 def _retry_one(batch: Batch, row: Any) -> int:

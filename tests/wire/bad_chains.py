@@ -339,6 +339,8 @@ def _claims() -> Iterator[tuple[str, Vector]]:
     away = b.born(PROVINCE)
     away.add(PROVINCE, "offered", b.offered(CITY, "delegate"))
     away.add(CITY, "accepted", {"offer": away.head})
+    asked = b.born(PROVINCE)
+    asked.add(PROVINCE, "offered", b.offered(CITY, "delegate"))
     other_inc = b.born()
     other_inc.term = [1, 2, [2, "0" * 32], 0]
     other_inc.add(CITY, "claimed", {"reason": "x", "approved_by": []}, inc=[2, "0" * 32])
@@ -364,6 +366,12 @@ def _claims() -> Iterator[tuple[str, Vector]]:
             "a claim from oneself in the same life",
             _claim(CITY, [1, 2, city, 0], own),
             "nothing-to-claim",
+        ),
+        (
+            "claim-from-an-offer-to-the-living",
+            "a claim from oneself over an offer whose receiver, as far as is known, lives on",
+            _claim(PROVINCE, [1, 3, c.inc(PROVINCE), 0], asked),
+            "unknown-key",
         ),
         (
             "claim-t-kept",

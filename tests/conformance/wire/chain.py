@@ -135,9 +135,9 @@ def _claimed(chain: Chain, entry: Statement, roster: Roster) -> Chain:
     term = [chain.term[0] + 1, RANK[roster.members[author].tier], entry.inc, 0]
     _hold(entry.payload["term"] == term, "wrong-term")
     offer = chain.offer
-    dead = offer is not None and offer["to_inc"] != roster.live(offer["to"])
-    own = custodian == author and (chain.inc < entry.inc or dead)
-    _hold(own or roster.below(custodian, author), "nothing-to-claim")
+    if not roster.below(custodian, author) and not (custodian == author and chain.inc < entry.inc):
+        _hold(custodian == author and offer is not None, "nothing-to-claim")
+        _hold(roster.live(offer["to"]) > offer["to_inc"], "unknown-key", "deferred")
     return replace(chain, term=term, inc=entry.inc, offer=None, stack=(*chain.stack[:-1], author), claimed=True)
 
 

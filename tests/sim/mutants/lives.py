@@ -281,7 +281,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "dead-are-alive",
         "R11",
         "sync.custody:dead",
-        "return member is not None and member.inc != inc",
+        "return member is not None and member.inc > inc",
         "return member is None",
         needs=_RESTORES,
     ),

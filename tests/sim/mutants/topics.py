@@ -86,7 +86,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "claims-from-above",
         "R1",
         "sync.custody:_claim",
-        "if not (below or earlier or _offered_to_the_dead(chain, entry, roster)):",
+        "if not (below or earlier):",
         "if not chain.custodian:",
     ),
     m(
