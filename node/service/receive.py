@@ -519,8 +519,7 @@ def _after_fork(batch: Batch, result: Statement | SyncError | str, code: str | N
 
 def _retry_claims(batch: Batch, which: Any) -> int:
     mine = (which, parked.c.state.in_(("held", "deferred")), parked.c.code.in_(forks.CODES))
-    rows = batch.conn.execute(select(parked).where(*mine).order_by(parked.c.id)).all()
-    done = sum(_retry_one(batch, row) for row in rows if _is_claim(row.raw))
+    done = sum(_retry_one(batch, row) for row in _parked(batch, *mine) if _is_claim(row.raw))
     return done + (_retry(batch, which, "deferred") if done else 0)
 
 
@@ -532,9 +531,8 @@ def _retry(batch: Batch, which: Any, state: str) -> int:
     """Apply parked statements as long as one of them can be, and then what waited for those in their topics."""
     total, wanted = 0, which
     while True:
-        rows = batch.conn.execute(select(parked).where(wanted, parked.c.state == state).order_by(parked.c.id)).all()
         done, topics = 0, set()
-        for row in rows:
+        for row in _parked(batch, wanted, parked.c.state == state):
             if applied := _retry_one(batch, row):
                 done += applied
                 topics.add(row.topic)
@@ -544,7 +542,20 @@ def _retry(batch: Batch, which: Any, state: str) -> int:
         wanted = or_(which, parked.c.topic.in_(topics) if len(topics) <= _TOPICS_NAMED else true())
 
 
+def _parked(batch: Batch, *which: Any) -> list[Any]:
+    """Those that still wait: the same statement may be kept twice, from two neighbours or as an old line."""
+    rows = batch.conn.execute(select(parked).where(*which).order_by(parked.c.id)).all()
+    here = batch.known(row.statement for row in rows)
+    for row in rows:
+        if row.statement in here:
+            _settle(batch, row.id, "done", row.code)
+    return [row for row in rows if row.statement not in here]
+
+
 def _retry_one(batch: Batch, row: Any) -> int:
+    if row.statement in batch.fresh:
+        _settle(batch, row.id, "done", row.code)
+        return 0
     _, result = _reopen(row.raw, row.statement, batch.roster)
     if isinstance(result, SyncError):
         if not isinstance(result, Deferred):
@@ -571,7 +582,7 @@ def _retry_beside(batch: Batch, applied: Statement) -> int:
     topic = applied.payload.topic or applied.id
     held = (parked.c.topic == topic, parked.c.state == "held", parked.c.code.in_(BRANCHING))
     total = 0
-    for row in batch.conn.execute(select(parked).where(*held).order_by(parked.c.id)).all():
+    for row in _parked(batch, *held):
         _, result = _reopen(row.raw, row.statement, batch.roster)
         if isinstance(result, Statement) and result.typ == ENTRY and result.payload.prev == applied.id:
             total += _retry_one(batch, row)

@@ -49,17 +49,17 @@ def rest(world: "World") -> None:
 
 def quiet(world: "World") -> None:
     """Call over every link, on either lane, until nothing moves. Raises Violation if that does not end."""
+    unheard: set[NodeCode] = set()
     for n in range(ROUNDS_MAX):
         _look_after(world)
         if n == PATIENCE:
             _waive(world)
         done = _by_itself(world)
         agrees = n <= PATIENCE or not world.checker.forked
-        busy = [child for child in _children(world) if _busy(world, child, agrees)]
+        busy = [child for child in _children(world) if child.code in unheard or _busy(world, child, agrees)]
         if not busy and not done:
             return
-        for child in busy:
-            _call(world, child, ("push", "wait")[n % 2])
+        unheard = {child.code for child in busy if not _call(world, child, ("push", "wait")[n % 2], patient=True)}
     waiting = [child.code for child in _children(world) if _busy(world, child)]
     raise Violation(f"I12: after {ROUNDS_MAX} rounds something is still on its way at {waiting}: {_lines(world)}")
 
@@ -118,11 +118,16 @@ def _children(world: "World") -> list[Machine]:
     return [machine for machine in world.joined if world.options.parent(machine.code) is not None]
 
 
-def _call(world: "World", child: Machine, lane: str) -> None:
+def _call(world: "World", child: Machine, lane: str, patient: bool = False) -> bool:
+    """Whether it came about. It must, but where one end was set back and may not know the other again yet (`patient`)."""
     world.step_no += 1
     said = world.guarded("rest", lambda: world.exchange(child, lane))
-    if ": sent" not in said:
+    if ": sent" in said:
+        return True
+    ends = (child, world.parent_of(child))
+    if not patient or not any(end.restored or end.outlived or end.code in world.burnt for end in ends):
         raise Violation(f"I12: nothing goes wrong any more, and yet: {said}")
+    return False
 
 
 def _busy(world: "World", child: Machine, agrees: bool = True) -> bool:
