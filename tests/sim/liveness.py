@@ -119,7 +119,7 @@ def _children(world: "World") -> list[Machine]:
 
 
 def _call(world: "World", child: Machine, lane: str, patient: bool = False) -> bool:
-    """Whether it came about. It must, but where one end was set back and may not know the other again yet (`patient`)."""
+    """Whether it came about; it must, but where one end was set back and may not know the other yet (`patient`)."""
     world.step_no += 1
     said = world.guarded("rest", lambda: world.exchange(child, lane))
     if ": sent" in said:
