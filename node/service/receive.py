@@ -543,17 +543,20 @@ def _retry(batch: Batch, which: Any, state: str) -> int:
 
 
 def _parked(batch: Batch, *which: Any) -> list[Any]:
-    """Those that still wait: the same statement may be kept twice, from two neighbours or as an old line."""
+    """Those that still wait; a statement may be kept twice, from two neighbours or as an old line, and is applied once.
+
+    One that was passed on unread is stored, and yet waits.
+    """
     rows = batch.conn.execute(select(parked).where(*which).order_by(parked.c.id)).all()
-    here = batch.known(row.statement for row in rows)
+    here = batch.known(row.statement for row in rows if not row.relayed)
     for row in rows:
-        if row.statement in here:
+        if row.statement in here and not row.relayed:
             _settle(batch, row.id, "done", row.code)
-    return [row for row in rows if row.statement not in here]
+    return [row for row in rows if row.relayed or row.statement not in here]
 
 
 def _retry_one(batch: Batch, row: Any) -> int:
-    if row.statement in batch.fresh:
+    if row.statement in batch.fresh and not row.relayed:
         _settle(batch, row.id, "done", row.code)
         return 0
     _, result = _reopen(row.raw, row.statement, batch.roster)
