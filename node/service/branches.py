@@ -65,9 +65,12 @@ def take(batch: "Batch", found: Working, statement: Statement, source: NodeCode 
     return True
 
 
-def release(batch: "Batch", found: Working) -> None:
-    """A claim ends what two entries of one position had stopped: what is held of it is beside the chain now (R9)."""
-    chain = found.chain
+def release(batch: "Batch", found: Working) -> int:
+    """A claim ends what two entries of one position had stopped: what is held of it is beside the chain now (R9).
+
+    Gives how many entries that are.
+    """
+    chain, count = found.chain, 0
     assert chain is not None  # noqa: S101 - just claimed
     for one in forks.held(batch, chain.topic):
         said = one.statement.payload
@@ -80,6 +83,8 @@ def release(batch: "Batch", found: Working) -> None:
             continue
         forks.store(batch, chain.topic, [one])
         _orphan(batch, found, [one.statement], branch.chain.participants, one.peer)
+        count += 1
+    return count
 
 
 def _orphan(

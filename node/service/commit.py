@@ -493,7 +493,8 @@ class Batch:
         for topic, ids in self._chains.items():
             if identity in ids:
                 return topic
-        return branches.topic_of(self, identity)
+        beside = self._rows.get(orphans.name, ())
+        return next((row["topic"] for row in beside if row["id"] == identity), None) or branches.topic_of(self, identity)
 
     def text_arrived(self, topic: TopicId, content: str) -> None:
         found = self.working(topic)

@@ -512,8 +512,8 @@ def _after_fork(batch: Batch, result: Statement | SyncError | str, code: str | N
     topic = result.payload.topic
     done = _retry_claims(batch, parked.c.topic == topic)
     found = batch.working(topic)
-    if found.chain is not None:
-        branches.release(batch, found)
+    if found.chain is not None and branches.release(batch, found):
+        done += _retry(batch, parked.c.topic == topic, "deferred")  # what is said beside those
     return done
 
 
