@@ -26,6 +26,9 @@ _CURSORS = "SELECT peer, sent_seq, acked_seq, received_seq, received_hash, stopp
 FORKED = ("fork", "equivocation", "frozen", "wrong-prev", "gap", "unknown-key")
 """Why something may be kept for good where a node ran twice in one incarnation."""
 _STORED = "SELECT id FROM statements UNION SELECT statement FROM parked"
+_SHARED = """SELECT id FROM statements EXCEPT
+    SELECT e.id FROM entries e JOIN topics t ON t.id = e.topic WHERE NOT t.mine"""
+"""Without the first entries of a topic whose offer to this node never came: nobody compares for those."""
 _TREE = "SELECT id, topic, kind FROM entries UNION SELECT id, topic, kind FROM orphans"
 _HERE = "SELECT id, status, step, outcome, text, custody, work FROM topics WHERE mine ORDER BY id"
 
@@ -146,7 +149,7 @@ def _check_kept(world: "World", machines: list[Machine], machine: Machine) -> No
     here = {row[0] for row in machine.rows(_STORED)}
     lost = [id for id in world.ledger.order.get(machine.code, []) if id not in here]
     if machine.restored:
-        elsewhere = {row[0] for other in machines for row in other.rows("SELECT id FROM statements")}
+        elsewhere = {row[0] for other in machines for row in other.rows(_SHARED)}
         lost = [id for id in lost if id in elsewhere and _is_compared(world.ledger.payloads[id])]
     if lost:
         kind = world.ledger.payloads[lost[0]]["kind"]
