@@ -417,7 +417,7 @@ class Batch:
             return
         targets = (self.roster.neighbours(self.me) & after.participants) - {source}
         for peer in sorted(targets):
-            if before is None or peer in before.participants:
+            if before is None or {self.me, peer} <= before.participants:
                 if identity not in self._relayed:
                     self.enqueue(peer, identity)
             else:
