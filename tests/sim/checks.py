@@ -199,9 +199,12 @@ class Checker:
             self._check_asked(said["author"], topic)
 
     def _check_number(self, grant: Payload) -> None:
-        """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived."""
+        """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived.
+
+        The very life again, because the first grant went with its author's disk, is one life.
+        """
         number, nonce = grant["inc"]
-        known = self.oracle.lives.get(grant["node"], [])
+        known = [life for life in self.oracle.lives.get(grant["node"], []) if list(life) != [number, nonce]]
         if any(life[1] == nonce for life in known):
             raise Violation(f"R10: {grant['node']} is granted two lives for one restore")
         if any(life[0] >= number for life in known) and not self._world.ledger.excused and not self._world.waived:
