@@ -17,7 +17,7 @@ from node.store import tables as t
 from node.store.codec import load_chain
 from node.store.engine import insert_new
 from schemas.exchange import Chunk, Pull
-from schemas.ids import Digest, NodeCode
+from schemas.ids import Digest, NodeCode, TopicId
 from schemas.statement import CHUNK_BYTES_MAX
 from sync.errors import SyncError
 from sync.keys import b64, unb64
@@ -101,6 +101,31 @@ def _in_common(conn: Connection, peer: NodeCode, digests: Sequence[Digest]) -> s
 def pulls_for(conn: Connection, peer: NodeCode) -> list[Pull]:
     """What to ask this peer for."""
     return [Pull(digest=row.digest, offset=row.got) for row in conn.execute(_WANTED, {"peer": peer})]
+
+
+def look_elsewhere(batch: Batch, peer: NodeCode, pulls: Sequence[Pull]) -> None:
+    """Who asks this node for what this node wants from him has lost it as well, with a restore: ask the others, too.
+
+    In a tree two such neighbours are the only way in which everybody waits for somebody.
+    """
+    if not pulls:
+        return
+    wanted, refs = t.wanted_parts.c, t.part_refs.c
+    mine = (wanted.peer == peer, wanted.digest.in_({pull.digest for pull in pulls[:PULLS_MAX]}))
+    query = select(wanted.digest, wanted.size, refs.topic).join(t.part_refs, refs.digest == wanted.digest)
+    others = batch.roster.neighbours(batch.me) - {peer}
+    rows = [
+        {"peer": other, "digest": row.digest, "size": row.size, "got": 0}
+        for row in batch.conn.execute(query.where(*mine).distinct()).all()
+        for other in sorted(others)
+        if row.topic is None or _takes_part(batch, other, row.topic)
+    ]
+    insert_new(batch.conn, t.wanted_parts, rows)
+
+
+def _takes_part(batch: Batch, peer: NodeCode, topic: TopicId) -> bool:
+    chain = batch.working(topic).chain
+    return chain is not None and peer in chain.participants
 
 
 def take(batch: Batch, peer: NodeCode, chunks: Sequence[Chunk]) -> None:

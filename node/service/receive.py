@@ -237,6 +237,7 @@ def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
         _take_items(batch, link, found, opened.items)
         _take_olds(batch, link, found, opened.olds)
         parts.take(batch, link.peer, document.chunks)
+        parts.look_elsewhere(batch, link.peer, document.pulls)
         witness.acknowledged(batch, link.peer, acked, link.acked_seq)
         found.cosigned, why = witness.take(batch, link.peer, document)
         if why == life.KNOWS_MORE:
