@@ -494,7 +494,9 @@ class Batch:
             if identity in ids:
                 return topic
         beside = self._rows.get(orphans.name, ())
-        return next((row["topic"] for row in beside if row["id"] == identity), None) or branches.topic_of(self, identity)
+        return next((row["topic"] for row in beside if row["id"] == identity), None) or branches.topic_of(
+            self, identity
+        )
 
     def text_arrived(self, topic: TopicId, content: str) -> None:
         found = self.working(topic)

@@ -25,7 +25,7 @@ CODES = ("fork", "frozen", "wrong-prev", "gap")
 
 @dataclass(frozen=True, slots=True)
 class HeldEntry:
-    """An entry that is kept and not applied: who it came from, and whether it was passed on already."""
+    """An entry that is kept and not applied: who it came from, and whether it was passed on, and so stored, already."""
 
     statement: Statement
     peer: NodeCode
@@ -36,13 +36,16 @@ def held(batch: "Batch", topic: TopicId) -> list[HeldEntry]:
     """What is kept of a topic for such a reason, each once, in the order of their positions."""
     mine = (parked.c.topic == topic, parked.c.state.in_(("held", "deferred")), parked.c.code.in_(CODES))
     found: dict[Digest, HeldEntry] = {}
-    for row in batch.conn.execute(select(parked).where(*mine).order_by(parked.c.id)).all():
+    rows = batch.conn.execute(select(parked).where(*mine).order_by(parked.c.id)).all()
+    stored = batch.known(row.statement for row in rows)  # not row.relayed: another row of the same may say so
+    for row in rows:
         try:
             statement = open_statement(parse(row.raw), batch.roster.keyring)
         except SyncError:
             continue
-        if statement.typ == ENTRY and statement.known:
-            found.setdefault(statement.id, HeldEntry(statement, row.peer, row.relayed))
+        waits = statement.typ == ENTRY and statement.known
+        if waits and batch.topic_of_entry(statement.id) is None:  # kept twice, it may be applied by now
+            found.setdefault(statement.id, HeldEntry(statement, row.peer, statement.id in stored))
     return sorted(found.values(), key=lambda one: (one.statement.payload.term, one.statement.payload.seq))
 
 

@@ -173,7 +173,7 @@ class Checker:
         elif said["kind"] in ("anchored", "enrolled"):
             self.oracle.granted(said["body"]["node"]["code"], said["body"]["inc"])
         elif said["kind"] == "granted":
-            self._check_number(said["body"])
+            self._check_number(said["author"], said["body"])
             self.oracle.granted(said["body"]["node"], said["body"]["inc"])
         elif said["kind"] == "declined":
             self._check_expired(said)
@@ -198,7 +198,7 @@ class Checker:
         if said["kind"] == "claimed" and said["body"]["approved_by"]:
             self._check_asked(said["author"], topic)
 
-    def _check_number(self, grant: Payload) -> None:
+    def _check_number(self, author: NodeCode, grant: Payload) -> None:
         """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived.
 
         The very life again, because the first grant went with its author's disk, is one life.
@@ -207,8 +207,18 @@ class Checker:
         known = [life for life in self.oracle.lives.get(grant["node"], []) if list(life) != [number, nonce]]
         if any(life[1] == nonce for life in known):
             raise Violation(f"R10: {grant['node']} is granted two lives for one restore")
-        if any(life[0] >= number for life in known) and not self._world.ledger.excused and not self._world.waived:
+        higher = [life for life in known if life[0] >= number and self._is_known(author, life)]
+        if higher and not self._world.ledger.excused and not self._world.waived:
             raise Violation(f"R13: {grant['node']} is granted the number {number} after {known[-1][0]}")
+
+    def _is_known(self, author: NodeCode, life: Any) -> bool:
+        """Whether who grants, or a neighbour that lives, has the grant of this life. Where all of them were set back,
+        two lives may have one number: both stand, and the lower is over (SPEC 14.4)."""
+        said = self.payloads.items()
+        grants = [id for id, item in said if item["kind"] == "granted" and list(item["body"]["inc"]) == list(life)]
+        around = [self._world.machines[code] for code in (author, *self._world.neighbours(author))]
+        able = [machine for machine in around if machine.code == author or not machine.healing]
+        return any(machine.rows("SELECT 1 FROM statements WHERE id = ?", id) for id in grants for machine in able)
 
     def _check_expired(self, said: Payload) -> None:
         """Only the offered node's own clock, past the time it was given, lets an offer expire (R3)."""
