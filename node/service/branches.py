@@ -196,7 +196,7 @@ def _recalled(batch: "Batch", branch: Branch) -> Topic:
     query = select(statements.c.raw).join(remarks, remarks.c.id == statements.c.id)
     said = query.where(remarks.c.entry == offer.id, remarks.c.kind == "recalled", remarks.c.author == offer.by)
     topic = branch.topic
-    for raw in batch.conn.execute(said).scalars().all():
+    for raw in batch.conn.execute(said.order_by(statements.c.pos)).scalars().all():
         topic = recall_sent(topic, offer.id, open_statement(parse(raw), batch.roster.keyring).payload.at)
     return topic
 

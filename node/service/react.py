@@ -45,10 +45,14 @@ def to_remark(batch: "Batch", found: Working, statement: Statement) -> None:
         _tell_head(batch, chain, remark)
         return
     offer = chain.offer
-    if offer is None or offer.id != remark.entry or batch.frozen(chain):
+    if offer is None or offer.id != remark.entry:
         return
-    if remark.kind == "recalled" and remark.author == offer.by:
+    recalled = remark.kind == "recalled" and remark.author == offer.by
+    if recalled:  # in a frozen chain too: that it was said is no answer to it
         found.topic, found.dirty = recall_sent(found.topic, offer.id, remark.at), True
+    if batch.frozen(chain):
+        return
+    if recalled:
         if (offer.to, offer.to_inc) == (batch.me, batch.inc) and not batch.declined(offer):
             batch.remark(chain.topic, offer.id, "declined", beside.Declined(code="recalled", reason=""))
     elif (offer.by, chain.inc) == (batch.me, batch.inc) and declines(chain, statement):

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import select, update
 
 from node.context import Context
-from node.service import claims, life, orphans
+from node.service import claims, giveback, life, orphans, read
 from node.service.commit import write
 from node.service.rebuild import rebuild
+from node.service.verify import verify
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
@@ -28,6 +29,7 @@ from tests.store.tree import (
     note,
     offer_down,
     open_topic,
+    recall,
     rows,
     smuggle,
 )
@@ -129,6 +131,27 @@ def test_a_rival_that_comes_after_the_claim_is_a_proof_and_an_orphan(tree: Tree)
         assert [row.other for row in rows(node, t.equivocations)] == [id], node.identity.code
     assert {state_of(node, another)[3] for node in (tree.city, tree.province)} == {"frozen"}
     rebuilt(tree)
+
+
+def test_an_offer_of_a_frozen_chain_is_known_to_be_asked_back(tree: Tree) -> None:
+    """Nobody answers the recall there; that it was said is stored with the work, whether it came before the freeze or
+    after."""
+    topic = delegated(tree)
+    rival = forge(tree.county, topic, lambda payload: None)
+    do(tree.county, giveback.report, topic, api.ReportForm(text="已办结"))
+    tree.settle()
+    hand_over(tree.county, tree.city, rival)
+    assert state_of(tree.city, topic)[3] == "frozen"
+    recall(tree.county, topic)
+    tree.settle()
+    assert state_of(tree.province, topic)[3] == "frozen"
+    offers = [read.topic(node, topic).offer for node in (tree.county, tree.city, tree.province)]
+    assert offers[0] is not None and offers[0].recall_sent_at is not None
+    assert offers[0].recall_sent_at == offers[1].recall_sent_at == offers[2].recall_sent_at
+    assert verify(tree.province).problems == []
+    with reading(tree.city.engine) as conn:
+        said = conn.execute(select(t.remarks.c.kind).where(t.remarks.c.topic == topic)).scalars().all()
+    assert said == ["recalled"]
 
 
 def test_a_fork_of_a_restore_nobody_noticed_ends_with_a_claim(tree: Tree, tmp_path: Path) -> None:

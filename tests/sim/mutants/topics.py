@@ -282,8 +282,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "anybody-recalls",
         "R4",
         "node.service.react:to_remark",
-        'if remark.kind == "recalled" and remark.author == offer.by:',
-        'if remark.kind == "recalled":',
+        'remark.kind == "recalled" and remark.author == offer.by',
+        'remark.kind == "recalled"',
     ),
     m(
         "any-no-is-an-answer",
