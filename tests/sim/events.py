@@ -19,7 +19,7 @@ from tests.sim.chance import SKEW_MAX_S
 from tests.sim.checks import LinkRow
 from tests.sim.ledger import Violation
 from tests.sim.machine import Machine, NoRoom
-from tests.sim.network import corrupt, replay
+from tests.sim.network import corrupt, cut, replay
 from tests.sim.operators import Done, carry_out, check_repeat
 from tests.sim.options import EVENT_FAULTS, LIVES_FAULTS
 
@@ -204,7 +204,8 @@ class Events:
             return "none"
         to, raw = self._chance.choice(self._world.bundles)
         machine = self._world.machines[to]
-        bad = corrupt(self._chance, raw) if self._chance.random() < 0.5 else raw[: self._chance.randrange(len(raw))]
+        spoil = corrupt if self._chance.random() < 0.5 else cut
+        bad = spoil(self._world.network.where, raw)
         commits = machine.commits
         self._count("bundle-damaged")
         try:

@@ -52,6 +52,15 @@ class Network:
     """Documents on sticks, of which each may arrive at any time, or again."""
     calm: bool = False
     """The liveness phase: nothing goes wrong any more."""
+    where: random.Random = field(init=False)
+    """Draws the byte at which something is damaged."""
+
+    def __post_init__(self) -> None:
+        """Where a run is played by other clocks as well, the byte is drawn apart. How long a document is may hang on
+        the order of identities, these on the times in them, and a length decides how often is drawn for a place in it:
+        all that is drawn from the same source after that would be something else."""
+        options, chance = self.world.options, self.world.chance
+        self.where = random.Random(f"{options.seed} bytes") if options.twin else chance
 
     def line(self, child: NodeCode) -> Line:
         return self.lines.setdefault(child, Line())
@@ -116,7 +125,7 @@ class Wire:
             raise self._lost()
         if network.strikes("request-twice"):
             network.keep(self._parent.code, body)
-        sent = damage(network, world.chance, "request", body)
+        sent = damage(network, "request", body)
         received, epoch = self._deliver(body, sent), self._parent.epoch
         if not isinstance(received, Received):
             return received
@@ -129,7 +138,7 @@ class Wire:
         world.see(reply)
         if line.mute_until > world.step_no or network.strikes("reply-lost"):
             raise self._lost()
-        back = damage(network, world.chance, "reply", reply)
+        back = damage(network, "reply", reply)
         if network.strikes("reply-late"):
             world.meanwhile()
         self.clean = back == reply
@@ -180,18 +189,22 @@ def check_reply(world: "World", received: Received, reply: bytes) -> None:
         raise Violation("I13: more than a challenge was read out to one who answered none")
 
 
-def damage(network: Network, chance: random.Random, which: str, raw: bytes) -> bytes:
+def damage(network: Network, which: str, raw: bytes) -> bytes:
     """The bytes as they arrive: now and then with one byte changed, or cut short."""
     if network.strikes(f"{which}-corrupted"):
-        return corrupt(chance, raw)
+        return corrupt(network.where, raw)
     if network.strikes(f"{which}-cut"):
-        return raw[: chance.randrange(len(raw))]
+        return cut(network.where, raw)
     return raw
 
 
-def corrupt(chance: random.Random, raw: bytes) -> bytes:
-    at = chance.randrange(len(raw))
-    return raw[:at] + bytes([raw[at] ^ chance.randint(1, 255)]) + raw[at + 1 :]
+def corrupt(where: random.Random, raw: bytes) -> bytes:
+    at = where.randrange(len(raw))
+    return raw[:at] + bytes([raw[at] ^ where.randint(1, 255)]) + raw[at + 1 :]
+
+
+def cut(where: random.Random, raw: bytes) -> bytes:
+    return raw[: where.randrange(len(raw))]
 
 
 def replay(network: Network, machines: dict[NodeCode, Machine], kept: Kept, note: Callable[[str], None]) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from node.service.commit import Batch
+from tests.sim import ticks
+from tests.sim.network import damage
 from tests.sim.options import FAULTS, expand
 from tests.sim.run import Result, run
 from tests.sim.tally import Total
+from tests.sim.world import World
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = 2
@@ -70,6 +73,25 @@ def test_other_clocks_change_no_topic() -> None:
     """I18: by clocks up to ten years off, every topic has the same entries and the same custody."""
     for seed in range(3):
         held(run(replace(expand(seed, 120), twin=True, deadlines=False, finish=False)))
+
+
+def test_by_other_clocks_the_same_things_happen(tmp_path: Path) -> None:
+    """How long a damaged document is changes nothing of what is drawn after it, and no month is sealed."""
+    faults = ("request-corrupted", "request-cut")
+    world = World(tmp_path, replace(expand(0), twin=True, deadlines=False, faults=faults, fault_rate=0.7))
+    try:
+        before, after = world.chance.getstate(), set()
+        for size in (4097, 6000, 8191):
+            world.chance.setstate(before)
+            for _ in range(20):
+                damage(world.network, "request", bytes(size))
+            after.add(world.chance.getstate())
+        assert len(after) == 1
+        for _ in range(60):
+            ticks.tick(world, world.joined[-1])
+        assert world.joined[-1].rows("SELECT period FROM totals") == []
+    finally:
+        world.close()
 
 
 @pytest.mark.slow

@@ -20,12 +20,17 @@ _TICKS: dict[str, tuple[int, Callable[[Context], object]]] = {
     "epoch": (1, guard.turn),
     "prune": (1, upkeep.prune),
 }
+_OF_CLOCKS = "totals"
+"""A clock says how many months are over, and each of them, when it is sealed, takes a place on a stream."""
 
 
 def tick(world: "World", machine: Machine) -> str:
-    """One of them, at random."""
+    """One of them, at random; none that says more by one clock than by another where a run is played by both."""
     weights = [weight for weight, _ in _TICKS.values()]
-    return run(world, machine, world.chance.choices(list(_TICKS), weights)[0])
+    name = world.chance.choices(list(_TICKS), weights)[0]
+    if world.options.twin and name == _OF_CLOCKS:
+        return f"{machine.code} {name}: left out"
+    return run(world, machine, name)
 
 
 def run(world: "World", machine: Machine, name: str) -> str:
