@@ -44,7 +44,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "more-than-a-challenge",
         "R14",
         "node.service.exchange:reply_to",
-        "Content(COUNT_MAX, NOTHING, asks=False)",
+        "Content(COUNT_MAX, NOTHING, asks=False, named=False)",
         "Content(0, asked.budget)",
     ),
     m(
