@@ -108,6 +108,7 @@ class Batch:
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self.rows = RowWork()
         self._relayed: set[Digest] = set()
+        self._waited: set[Digest] = set()
         self._addressed: set[NodeCode] = set()
         self._lists: Lists | None = None
         self._log_size: int | None = None
@@ -252,14 +253,16 @@ class Batch:
 
     # ---- applying -----------------------------------------------------------------------------------------------
 
-    def apply(self, statement: Statement, source: NodeCode | None, relayed: bool = False) -> None:
+    def apply(self, statement: Statement, source: NodeCode | None, relayed: bool = False, waited: bool = False) -> None:
         """Make a verified statement part of this node's state and pass it on. `source` is the neighbour it came from.
 
-        `relayed`: it was stored and passed on before it could be read. Raises Deferred or Held and then has changed
-        nothing.
+        `relayed`: it was stored and passed on before it could be read. `waited`: it was verified and kept before, in an
+        earlier transaction or this one. Raises Deferred or Held and then has changed nothing.
         """
         if relayed:
             self._relayed.add(statement.id)
+        if waited:
+            self._waited.add(statement.id)
         if statement.typ == ENTRY:
             self._apply_entry(statement, source)
         elif statement.typ == REMARK:
@@ -302,7 +305,7 @@ class Batch:
         if kid is not None and kid != statement.kid:
             raise Held("forged-author", statement.kid)
         by = member.revoked_by(statement.kid) if member else None
-        if by is not None and (source is None or source != self._source_of(by)):
+        if by is not None and statement.id not in self._waited and (source is None or source != self._source_of(by)):
             raise Held("revoked-key", statement.kid)
 
     def _source_of(self, identity: Digest) -> NodeCode | None:

@@ -566,7 +566,7 @@ def _retry_one(batch: Batch, row: Any) -> int:
             _settle(batch, row.id, "held" if isinstance(result, Held) else "refused", result.code)
         return 0
     try:
-        batch.apply(result, row.peer, relayed=row.relayed)
+        batch.apply(result, row.peer, relayed=row.relayed, waited=row.code not in UNVERIFIED)
     except Deferred as error:
         if (row.state, row.code) != ("deferred", error.code):  # what it waits for now decides when it is tried again
             _settle(batch, row.id, "deferred", error.code)
