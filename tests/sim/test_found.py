@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from node.clock import Clock
 from node.context import Context, Signal
@@ -26,7 +26,7 @@ from schemas.exchange import Budget
 from schemas.ids import Tier
 from sync.chain import header
 from sync.delivery import Allowance
-from sync.sealing import REGISTRY, identity, parse, seal
+from sync.sealing import ENTRY, REGISTRY, identity, parse, seal
 from tests.nodes import Wire, do, join, make, reload, settle
 from tests.sim.events import POWERS
 from tests.sim.machine import Crash, set_version
@@ -44,6 +44,11 @@ class Tree:
 
     def settle(self) -> None:
         settle(self._lanes, [self.city, self.county])
+
+    def call(self) -> None:
+        """Once over each link, whether there is something to say or not."""
+        for child, lane in zip((self.city, self.county), self._lanes, strict=True):
+            exchange.call(child, lane)
 
     def close(self) -> None:
         for node in (self.province, self.city, self.county):
@@ -148,6 +153,68 @@ def test_what_came_ahead_and_was_passed_on_unread_is_stored_once(tree: Tree) -> 
         assert _all(tree.city, t.topics.c.seq) == [2]
     finally:
         set_version(False)
+
+
+def test_what_was_here_before_its_key_was_revoked_is_applied_after_an_upgrade(tree: Tree, tmp_path: Path) -> None:
+    """The city cannot read the county's remark and keeps it; then the county gets a new machine, the old key being
+    in other hands. That revocation is about what comes after it (SPEC 14.7)."""
+    set_version(True)
+    try:
+        topic = do(tree.county, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[])).id
+        do(tree.county, thank, topic, api.NoteForm(text="辛苦了"))
+        set_version(False)
+        tree.settle()
+        assert _all(tree.city, t.parked.c.code) == ["unknown-kind"]
+        with write(tree.city) as batch:
+            renewal = joining.Renewal("机器烧毁", revoked=True)
+            token = joining.invite(batch, "620102", Tier.COUNTY, "县政协", renewal)
+        fresh = make(tmp_path / "new", "620102", Tier.COUNTY)
+        joining.enrol_child(tree.city, joining.join_request(fresh, token))
+        fresh.engine.dispose()
+        set_version(True)
+        assert retry_parked(tree.city) == 1
+        assert _all(tree.city, t.remarks.c.kind) == ["thanked"]
+    finally:
+        set_version(False)
+
+
+def test_two_neighbours_that_have_lost_a_part_get_it_from_the_others(tree: Tree) -> None:
+    """The province and the city were set back and each wants the list from the other; the county still has it."""
+    with write(tree.province) as batch:
+        publish(batch, "powers", POWERS.format(tier="city").encode())
+    tree.settle()
+    (digest,) = _all(tree.county, t.parts.c.digest)
+    size = len(_all(tree.county, t.parts.c.content)[0])
+    for node, other in ((tree.province, "620100"), (tree.city, "620000")):
+        with write(node) as batch:
+            batch.conn.execute(delete(t.parts))
+            batch.conn.execute(insert(t.wanted_parts).values(peer=other, digest=digest, size=size, got=0))
+    for _ in range(4):
+        tree.settle()
+        tree.call()
+    for node in (tree.province, tree.city):
+        assert _all(node, t.parts.c.digest) == [digest]
+        assert _all(node, t.wanted_parts.c.digest) == []
+
+
+def test_what_is_kept_twice_is_applied_once(tree: Tree) -> None:
+    """An entry and the next one come ahead of their place from one neighbour, and each again as an old line."""
+    topic = do(tree.county, open_topic, api.OpenForm(title="路灯", text="不亮", areas=[])).id
+    tree.settle()
+    for text in ("一", "二", "三"):
+        do(tree.county, work.note, topic, api.NoteForm(text=text))
+    said = _all(tree.county, t.statements.c.raw, t.statements.c.typ == ENTRY)[1:]
+    with write(tree.city) as batch:
+        rows = [
+            {"peer": peer, "inc": "0.", "stream_seq": n, "raw": raw, "statement": parse(raw).id, "topic": topic}
+            | {"disposition": "deferred", "code": "gap", "state": "deferred", "relayed": False, "at": batch.now}
+            for n, raw in enumerate(said[1:], start=1)
+            for peer in ("620000", "620102")
+        ]
+        batch.conn.execute(insert(t.parked), rows)
+    tree.settle()
+    assert _all(tree.city, t.topics.c.seq) == [3]
+    assert _all(tree.city, t.parked.c.state) == ["done"] * 4
 
 
 class _Dies(Signal):

@@ -108,8 +108,8 @@ def last_statement(node: Context) -> bytes:
     return raw
 
 
-def hand_over(sender: Context, receiver: Context, raw: bytes) -> None:
-    """One statement outside the stream, by file."""
+def hand_over(sender: Context, receiver: Context, *raws: bytes) -> None:
+    """Statements outside the stream, by one file."""
     envelope = exchange.Envelope(receiver.identity.code, "file", None, None, None, None, exchange.NOTHING)
     with reading(sender.engine) as conn:
         link = links.load(conn, receiver.identity.code)
@@ -117,7 +117,7 @@ def hand_over(sender: Context, receiver: Context, raw: bytes) -> None:
     inc = life.now(sender).inc
     head = exchange._header(sender, envelope, link, inc, 0)
     shared = header(sender.identity.code, inc, "2026-01-01T00:00:00Z")
-    receive_file(receiver, compose(head, [], [Old(raw)], shared, sender.identity.signer))
+    receive_file(receiver, compose(head, [], [Old(raw) for raw in raws], shared, sender.identity.signer))
 
 
 def heal(tree: Tree) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from node.clock import Clock
 from node.domain.refusals import Invalid, NotADescendant, NotAllowed, OrphansOpen
@@ -20,6 +20,7 @@ from node.service import (
     joining,
     life,
     orphans,
+    remark,
     work,
 )
 from node.service.commit import write
@@ -57,10 +58,14 @@ def test_what_a_restored_county_wrote_unsent_before_is_an_orphan_to_be_named(tre
     restart(tree, "county")
     do(tree.county, work.note, topic, api.NoteForm(text="没有发出去"))
     late = last_statement(tree.county)
+    do(tree.county, remark.remark, topic, api.RemarkForm(kind="urge", text="也没有"))
+    said = last_statement(tree.county)
     put_back(tree, "county", backup)
     heal(tree)
     assert tree.agree(topic, tree.county, tree.city)[0] == COUNTY
-    hand_over(tree.county, tree.city, late)
+    hand_over(tree.county, tree.city, late, said)
+    with reading(tree.city.engine) as conn:
+        assert conn.execute(select(t.parked.c.code)).all() == []
     with writing(tree.county.engine) as conn:
         conn.execute(update(t.links).values(comparing=True))
     heal(tree)
