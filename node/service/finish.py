@@ -25,8 +25,9 @@ def close(batch: Batch, topic: TopicId, form: CloseForm) -> TopicId:
         for child in chain.children
         if child.topic is not None and child.head is not None
     ]
+    once = list(dict.fromkeys(children))  # parts of one split that were let go of unseen go by one name
     with custody_rules():
-        batch.entry(topic, "closed", bodies.Closed(text=form.text or "", children=children))
+        batch.entry(topic, "closed", bodies.Closed(text=form.text or "", children=once))
     return done(batch, topic, "close")
 
 

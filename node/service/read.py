@@ -11,12 +11,13 @@ from node.context import Context
 from node.domain.divisions import Division
 from node.domain.refusals import BadCursor, NotFound
 from node.domain.routing import suggest
-from node.service import life, log
+from node.service import life, log, split
 from node.service import roster as rosters
 from node.service.lists import in_force
 from node.service.paging import cursor_after, read_cursor
 from node.service.views import entry_views, remark_views, topic_view, topic_views
 from node.store import tables as t
+from node.store.codec import load_chain
 from node.store.engine import reading
 from schemas.api import (
     AmbiguousView,
@@ -31,7 +32,7 @@ from schemas.api import (
     TopicView,
     UnknownPlaceView,
 )
-from schemas.ids import TopicId
+from schemas.ids import Digest, TopicId
 
 
 def node(ctx: Context) -> NodeView:
@@ -65,6 +66,14 @@ def topic_if_here(ctx: Context, id: TopicId) -> TopicView | None:
     with suppress(NotFound):
         return topic(ctx, id)
     return None
+
+
+def unseen_parts(ctx: Context, id: TopicId) -> dict[Digest, int]:
+    """How many open parts of a topic are not at this node, by the entry that split them off."""
+    with reading(ctx.engine) as conn:
+        custody = conn.execute(select(t.topics.c.custody).where(t.topics.c.id == id)).scalar()
+        found = split.unseen(conn, load_chain(custody)) if custody is not None else {}
+    return {entry: len(parts) for entry, parts in found.items()}
 
 
 def topics(ctx: Context, wanted: TopicFilter, cursor: str | None, limit: int) -> TopicPage:

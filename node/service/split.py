@@ -1,15 +1,19 @@
 """Split a topic into lead and assisting topics of their own, and let go of one by name (R17)."""
 
+from sqlalchemy import Connection, select
+
 from node.domain.refusals import Invalid, NotFound
 from node.service.commit import Batch
 from node.service.delegate import descendant
 from node.service.open import start
 from node.service.routing import at
 from node.service.verb import custody_rules, done, working_on
+from node.store.tables import statements, topics
 from node.store.topics import Working
 from schemas import entry as bodies
 from schemas.api import DetachForm, OpenForm, SplitForm, SplitPart
-from schemas.ids import TopicId
+from schemas.ids import Digest, TopicId
+from sync.custody import Chain
 
 
 def split(batch: Batch, topic: TopicId, form: SplitForm) -> TopicId:
@@ -33,20 +37,49 @@ def split(batch: Batch, topic: TopicId, form: SplitForm) -> TopicId:
 
 
 def detach(batch: Batch, topic: TopicId, form: DetachForm) -> TopicId:
-    """Stop waiting for a split-off topic, which goes on by itself. Raises NotFound, Invalid."""
-    working_on(batch, topic)
-    child = batch.held(form.topic)
-    if child.topic is None or child.chain is None or child.topic.parent is None:
-        raise NotFound(form.topic)
-    above = child.topic.parent
-    if batch.topic_of_entry(above.entry) != topic or child.chain.origin != batch.me:
-        raise Invalid("topic", "not split from this one", rule="not_split_here")
-    named = bodies.Child(
-        entry=above.entry, n=above.n, topic=form.topic, head=child.chain.head, outcome=child.topic.outcome
-    )
+    """Stop waiting for a split-off topic, which goes on by itself. Raises NotFound, Invalid.
+
+    `form.topic` may name the entry that split instead: then for all its parts that are not here. After a restore or a
+    claim they may be nowhere at all, and this topic would wait for ever (ADR 0004, ADR 0025).
+    """
+    found = working_on(batch, topic)
+    assert found.chain is not None  # noqa: S101 - working_on found it
+    gone = unseen(batch.conn, found.chain).get(form.topic)
     with custody_rules():
-        batch.entry(topic, "detached", bodies.Detached(child=named, reason=form.reason))
+        for child in gone or [_part(batch, topic, form.topic)]:
+            batch.entry(topic, "detached", bodies.Detached(child=child, reason=form.reason))
     return done(batch, topic, "detach")
+
+
+def unseen(conn: Connection, chain: Chain) -> dict[Digest, list[bodies.Child]]:
+    """The open parts of a topic that are not at this node, by the entry that split them off.
+
+    Nobody here knows what they are called: the entry stands for the topic and for its end (SPEC 5.3).
+    """
+    waits = [child for child in chain.children if child.state == "open"]
+    if not waits:
+        return {}
+    query = select(topics.c.parent_entry, topics.c.parent_n).where(topics.c.mine)
+    here = {tuple(row) for row in conn.execute(query.where(topics.c.parent_entry.in_({c.entry for c in waits})))}
+    found: dict[Digest, list[bodies.Child]] = {}
+    for child in waits:
+        if (child.entry, child.n) not in here:
+            named = bodies.Child(entry=child.entry, n=child.n, topic=child.entry, head=child.entry, outcome=None)
+            found.setdefault(child.entry, []).append(named)
+    return found
+
+
+def _part(batch: Batch, topic: TopicId, part: TopicId) -> bodies.Child:
+    """A part that is here, by its own name."""
+    child = batch.held(part)
+    if child.topic is None or child.chain is None or child.topic.parent is None:
+        raise NotFound(part)
+    above = child.topic.parent
+    author = select(statements.c.author).where(statements.c.id == above.entry)
+    splitter = batch.conn.execute(author).scalar()
+    if batch.topic_of_entry(above.entry) != topic or child.chain.origin != splitter:
+        raise Invalid("topic", "not split from this one", rule="not_split_here")
+    return bodies.Child(entry=above.entry, n=above.n, topic=part, head=child.chain.head, outcome=child.topic.outcome)
 
 
 def _open_part(batch: Batch, found: Working, part: SplitPart, above: bodies.Split) -> TopicId:

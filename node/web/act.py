@@ -187,6 +187,7 @@ def _form(
         open_now=row.name in can.verbs,
         suggestion=read.suggestion(visit.ctx, topic.id),
         children=_children(visit, topic) if row.name == "detach" else [],
+        unseen=read.unseen_parts(visit.ctx, topic.id) if row.name == "detach" else {},
         filled=visit.request.method == "POST",
         seen_first=row.name not in UNSEEN,
     )

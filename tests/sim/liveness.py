@@ -280,7 +280,11 @@ def _next(world: "World", seen: "Seen") -> tuple[str, api.Form] | None:
         return "dispose", api.DisposeForm(decision="adopt", reason=None)
     if any(child.state == "open" for child in chain.children):
         ended = next((part for part in world.checker.split_off(seen.id) if _is_over(world, seen, part)), None)
-        return ("detach", api.DetachForm(topic=ended, reason="已结束")) if ended else None
+        if ended is None:
+            return None
+        here = world.checker.seen(chain.custodian, ended)
+        name = ended if here is not None and here.mine else world.checker.payloads[ended]["body"]["parent"]["entry"]
+        return "detach", api.DetachForm(topic=name, reason="已结束")
     if chain.below is not None:
         return "report", api.ReportForm(text="已办")
     if seen.step != STEPS[-1]:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from node.clock import Clock
-from node.domain.refusals import Invalid, NotADescendant, NotAllowed, OrphansOpen
+from node.domain.refusals import ChildrenOpen, Invalid, NotADescendant, NotAllowed, OrphansOpen
 from node.service import (
     claims,
     decide,
@@ -20,7 +20,9 @@ from node.service import (
     joining,
     life,
     orphans,
+    read,
     remark,
+    split,
     work,
 )
 from node.service.commit import write
@@ -135,6 +137,34 @@ def test_what_a_lost_county_held_is_claimed_by_two_persons_and_closed_by_another
     do(tree.other, finish.close, topic, api.CloseForm())
     heal(tree)
     assert tree.agree(topic, tree.city, tree.other, tree.county)[::3] == (OTHER, "closed")
+    tree.check()
+
+
+def test_parts_that_went_with_a_disk_are_let_go_of_and_the_topic_comes_home(tree: Tree, tmp_path: Path) -> None:
+    """The split had reached the province when the city's disk died; its two parts had reached nobody."""
+    topic = opened(tree.city)
+    parts = [api.SplitPart(to=to, role="assist", title="协办", instruction="请办理") for to in (COUNTY, OTHER)]
+    tree.settle()
+    backup = copy_of(tree.city, tmp_path / "backup")
+    restart(tree, "city")
+    do(tree.city, split.split, topic, api.SplitForm(parts=parts))
+    raw = select(t.statements.c.raw).join(t.entries, t.entries.c.id == t.statements.c.id)
+    with reading(tree.city.engine) as conn:
+        said = conn.execute(raw.where(t.entries.c.kind == "split")).scalar_one()
+    hand_over(tree.city, tree.province, said)
+    put_back(tree, "city", backup)
+    heal(tree)
+    ((entry, count),) = read.unseen_parts(tree.city, topic).items()
+    assert count == 2
+    for step in ("decide", "research", "consult", "implement", "feedback"):
+        do(tree.city, work.step, topic, api.StepForm(step=step, text="做"))
+    do(tree.city, work.result, topic, api.ResultForm(outcome="A", text="修好"))
+    assert refused(tree.city, finish.close, topic, api.CloseForm()) is ChildrenOpen
+    do(tree.city, split.detach, topic, api.DetachForm(topic=entry, reason="随设备丢失，另行分办"))
+    do(tree.city, finish.close, topic, api.CloseForm())
+    heal(tree)
+    assert tree.agree(topic, tree.city, tree.province)[3] == "closed"
+    assert read.unseen_parts(tree.city, topic) == {}
     tree.check()
 
 

@@ -215,7 +215,9 @@ def test_a_topic_with_open_parts_neither_moves_nor_closes(tree: Tree) -> None:
     close(city, east)
     assert kinds(city, topic)[-1] == "child_closed"
     assert refused(city, finish.close, topic, api.CloseForm()) is ChildrenOpen
-    assert refused(city, split.detach, topic, api.DetachForm(topic=topic, reason="x")) is NotFound
+    above = read.entries(city, topic, None, 99).items[1].hash
+    for name in (topic, above):
+        assert refused(city, split.detach, topic, api.DetachForm(topic=name, reason="x")) is NotFound
     do(city, split.detach, topic, api.DetachForm(topic=west, reason="另行办理"))
     close(city, topic)
     tree.settle()
