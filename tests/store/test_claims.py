@@ -40,6 +40,7 @@ from sync.errors import SyncError, TransportError
 from tests.nodes import Wire, do, lane, make, refused, reload
 from tests.store.lives import (
     UP,
+    brought_back,
     by,
     copy_of,
     hand_over,
@@ -48,6 +49,7 @@ from tests.store.lives import (
     opened,
     put_back,
     restart,
+    saved,
 )
 from tests.store.tree import CITY, COUNTY, OTHER, PROVINCE, Tree
 
@@ -145,14 +147,13 @@ def test_parts_that_went_with_a_disk_are_let_go_of_and_the_topic_comes_home(tree
     topic = opened(tree.city)
     parts = [api.SplitPart(to=to, role="assist", title="协办", instruction="请办理") for to in (COUNTY, OTHER)]
     tree.settle()
-    backup = copy_of(tree.city, tmp_path / "backup")
-    restart(tree, "city")
+    backup = saved(tree, "city", tmp_path)
     do(tree.city, split.split, topic, api.SplitForm(parts=parts))
     raw = select(t.statements.c.raw).join(t.entries, t.entries.c.id == t.statements.c.id)
     with reading(tree.city.engine) as conn:
         said = conn.execute(raw.where(t.entries.c.kind == "split")).scalar_one()
     hand_over(tree.city, tree.province, said)
-    put_back(tree, "city", backup)
+    brought_back(tree, "city", backup)
     heal(tree)
     ((entry, count),) = read.unseen_parts(tree.city, topic).items()
     assert count == 2
