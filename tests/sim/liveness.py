@@ -219,6 +219,7 @@ def _bring_home(world: "World") -> None:
             return
         for topic in waiting:
             _decide(world, topic)
+            world.liar.perhaps()
         quiet(world)
     numbers = [world.checker.number(topic) for topic in waiting]
     raise Violation(f"I8: after {HOME_ROUNDS_MAX} rounds topics {numbers} have not come home")

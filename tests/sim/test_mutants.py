@@ -55,5 +55,6 @@ def test_a_mutant_is_noticed_by_the_seed_that_is_named(name: str) -> None:
     """Other changes may turn what happens in a seed; a few more are tried before a bug counts as unnoticed."""
     known = CAUGHT[name].seed
     assert known is not None
-    found = in_a_process(name, [known, *(seed for seed in range(OTHER_SEEDS) if seed != known)], TIMEOUT_S)
+    seeds = [known, *(seed for seed in range(OTHER_SEEDS) if seed != known)]
+    found = in_a_process(name, seeds, TIMEOUT_S, CAUGHT[name].steps)
     assert found.seed is not None, f"{found.seeds} seeds, {found.text}: `make mutants` looks further"

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.sim.mutants import record
 from tests.sim.mutants.catalogue import ALL
 from tests.sim.mutants.mutant import Mutant
-from tests.sim.mutants.trial import CONTROL, Found, fitting, in_a_process
+from tests.sim.mutants.trial import CONTROL, STEPS, Found, fitting, in_a_process
 
 SEEDS_DEFAULT = 30
 TIMEOUT_S = 3600.0
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     found: list[Found] = []
     if args.control:
-        control = in_a_process(CONTROL, range(args.seeds), TIMEOUT_S)
+        control = in_a_process(CONTROL, range(args.seeds), TIMEOUT_S, args.steps)
         if control.seed is not None:
             console.print(f"seed {control.seed} fails without any bug: {control.check}: {control.text}", markup=False)
             return 1
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             bar.update(task, advance=1, last=f"{item.name}: {said}")
             record.store(record.renewed(record.load(), [item]))
     escaped = [item for item in found if item.seed is None and not _of(item.name).elsewhere]
-    steps = sum(item.steps for item in found)
+    steps = sum(item.played for item in found)
     took = time.perf_counter() - began
     console.print(f"{len(found)} mutants, {steps} steps in {took:.0f} s, {len(escaped)} escaped", highlight=False)
     for item in escaped:
@@ -51,6 +51,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.sim.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="of mutants, or of rules; all where none is named")
     parser.add_argument("--seeds", type=int, default=SEEDS_DEFAULT, help="tried for each, at most")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each seed")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--missing", action="store_true", help="only those nothing is known to notice")
     parser.add_argument("--control", action="store_true", help="first play the same seeds without any bug")
@@ -64,7 +65,10 @@ def _is_wanted(args: argparse.Namespace, mutant: Mutant) -> bool:
 
 def _results(wanted: list[Mutant], args: argparse.Namespace) -> Iterator[Found]:
     with ThreadPoolExecutor(args.jobs) as pool:
-        pending = [pool.submit(in_a_process, mutant.name, fitting(mutant, args.seeds), TIMEOUT_S) for mutant in wanted]
+        pending = [
+            pool.submit(in_a_process, mutant.name, fitting(mutant, args.seeds), TIMEOUT_S, args.steps)
+            for mutant in wanted
+        ]
         for future in as_completed(pending):
             yield future.result()
 

@@ -1,6 +1,6 @@
 """R10 to R13, R19: incarnations, restores, healing, claims of what the dead held, clones, keys, the registry."""
 
-from tests.sim.mutants.mutant import Mutant, m
+from tests.sim.mutants.mutant import Edit, Mutant, m
 
 _RESTORES, _CLONES, _KEYS_CHANGE = ("restore",), ("clone",), ("new-machine",)
 
@@ -121,7 +121,18 @@ MUTANTS: tuple[Mutant, ...] = (
         '        raise Held("bad-signature", signed.id) from None\n',
         "        pass\n",
     ),
-    m("signs-for-others", "R10", "sync.sealing:open_statement", "if read.author != node:", "if not read.author:"),
+    Mutant(
+        "signs-for-others",
+        "R10",
+        (
+            Edit("sync.sealing:open_statement", "if read.author != node:", "if not read.author:"),
+            Edit(
+                "node.service.commit:Batch._check_key",
+                "if kid is not None and kid != statement.kid:",
+                "if kid is not None and not statement.kid:",
+            ),
+        ),
+    ),
     # ---- the registry ----
     m(
         "registry-of-the-unborn",
@@ -158,12 +169,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "if body.key not in {key.kid for key in member.keys}:",
         'if body.key == "":',
     ),
-    m(
+    Mutant(
         "anybody-grants-itself",
         "R13",
-        "sync.roster:_grants_itself",
-        "return itself and entry.author == roster.anchor and entry.seq == 0",
-        "return itself and entry.seq == 0",
+        (
+            Edit(
+                "sync.roster:_grants_itself",
+                "return itself and entry.author == roster.anchor and entry.seq == 0",
+                "return itself and entry.seq == 0",
+            ),
+            Edit(
+                "sync.roster:_own_child",
+                "if author != (member.parent or roster.anchor):",
+                "if author not in (member.parent or roster.anchor, code):",
+            ),
+        ),
     ),
     m(
         "second-root",

@@ -16,12 +16,14 @@ TEXT_MAX = 110
 
 @dataclass(frozen=True)
 class Caught:
-    """`seed` caught the mutant, by `check`; it was the `seeds`-th that was tried. Without a seed none of them did."""
+    """`seed` of `steps` steps caught the mutant, by `check`; it was the `seeds`-th that was tried. Without a seed none
+    of them did."""
 
     seed: int | None
     seeds: int
     check: str
     text: str
+    steps: int = STEPS
 
 
 def load() -> dict[str, Caught]:
@@ -36,7 +38,7 @@ def caught() -> dict[str, Caught]:
 
 def renewed(known: dict[str, Caught], found: Iterable[Found]) -> dict[str, Caught]:
     """With what was found now; what is no mutant any more is left out."""
-    now = known | {item.name: Caught(item.seed, item.seeds, item.check, item.text) for item in found}
+    now = known | {item.name: Caught(item.seed, item.seeds, item.check, item.text, item.steps) for item in found}
     return {mutant.name: now[mutant.name] for mutant in ALL if mutant.name in now}
 
 
@@ -57,8 +59,8 @@ def page(tried: dict[str, Caught]) -> str:
         "# Seeded bugs: what happens when a guard is missing",
         "",
         f"{len(ALL)} guards of the protocol are taken out or weakened, one at a time (`tests/sim/mutants`), and the",
-        f"simulator plays seeds of {STEPS} steps against each until a check notices. Seeds without the fault that a",
-        "bug needs are passed over. Made by `make mutants`; `make test` plays, for each bug that is noticed, the very",
+        f"simulator plays seeds of {STEPS} steps or more against each until a check notices. Seeds without the fault",
+        "that a bug needs are passed over. Made by `make mutants`; `make test` plays, for each bug that is noticed, the very",
         "seed that is named here.",
         "",
         f"- {len(noticed)} are noticed by the simulator, {first} of them by the first seed;",
@@ -69,8 +71,8 @@ def page(tried: dict[str, Caught]) -> str:
         "",
         *(f"{rule} has no guard: {why}." for rule, why in NOT_RULES.items()),
         "",
-        "| rule | bug | noticed by | seed | tried |",
-        "|---|---|---|---|---|",
+        "| rule | bug | noticed by | seed | steps | tried |",
+        "|---|---|---|---|---|---|",
         *(_row(mutant, tried.get(mutant.name)) for mutant in ALL),
         "",
     ]
@@ -87,7 +89,11 @@ def _row(mutant: Mutant, found: Caught | None) -> str:
     if found is not None and found.seed is not None:
         text = found.text.replace("|", "\\|")
         text = text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 3] + "..."
-        return f"{name} {found.check}: {text} | {found.seed} | {found.seeds} |"
+        return f"{name} {found.check}: {text} | {found.seed} | {found.steps} | {found.seeds} |"
     if mutant.elsewhere:
-        return f"{name} `{mutant.elsewhere}` | | |"
-    return f"{name} **nothing** | | {found.seeds} |" if found is not None else f"{name} not tried yet | | |"
+        return f"{name} `{mutant.elsewhere}` | | | |"
+    return (
+        f"{name} **nothing** | | {found.steps} | {found.seeds} |"
+        if found is not None
+        else f"{name} not tried yet | | | |"
+    )

@@ -264,12 +264,21 @@ MUTANTS: tuple[Mutant, ...] = (
         'if remark.kind == "declined" and self._accepted_by(remark):',
         'if remark.kind == "declined" and remark.author == "":',
     ),
-    m(
+    Mutant(
         "expires-at-once",
         "R3",
-        "node.service.decide:expire",
-        "offer.answer_by is None or parse_instant(offer.answer_by) > batch.now",
-        "offer.answer_by is None",
+        (
+            Edit(
+                "node.service.decide:expire",
+                "offer.answer_by is None or parse_instant(offer.answer_by) > batch.now",
+                "offer.answer_by is None",
+            ),
+            Edit(
+                "node.service.upkeep:expire_offers",
+                "t.topics.c.answer_by < ctx.clock.now()",
+                "t.topics.c.answer_by > 0",
+            ),
+        ),
     ),
     m(
         "recall-goes-unheard",
@@ -469,6 +478,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "sync.custody:_close",
         'if any(child.state == "open" for child in chain.children):',
         'if any(child.state == "" for child in chain.children):',
+        "tests/wire/test_vectors.py::test_vector_has_its_outcome",
+        "an open part has no head that could be listed: the next check refuses the close, too, with another code",
     ),
     m(
         "closes-and-forgets-parts",

@@ -22,33 +22,34 @@ LYING = 0.5
 
 @dataclass(frozen=True)
 class Found:
-    """`seed` caught the mutant after `seeds` in all, by `check`; without a seed nothing did."""
+    """`seed` of so many `steps` caught the mutant after `seeds` in all, by `check`; without a seed nothing did."""
 
     name: str
     seed: int | None
     seeds: int
     steps: int
+    played: int
     check: str
     text: str
     seconds: float
 
 
-def attempt(name: str, seeds: Sequence[int]) -> Found:
+def attempt(name: str, seeds: Sequence[int], steps: int = STEPS) -> Found:
     """Play the seeds with the mutant in place, until one fails."""
     if name != CONTROL:
         put_in_place(next(mutant for mutant in ALL if mutant.name == name))
     from tests.sim.options import expand
     from tests.sim.run import run
 
-    began, steps = time.perf_counter(), 0
+    began, played = time.perf_counter(), 0
     for count, seed in enumerate(seeds, start=1):
-        result = run(replace(expand(seed, STEPS), twin=False, lying=LYING))
-        steps += result.tally.steps
+        result = run(replace(expand(seed, steps), twin=False, lying=LYING))
+        played += result.tally.steps
         if result.violation is not None:
             check, _, text = result.violation.partition(":")
             first = text.strip().split("\n")[0][:300]
-            return Found(name, seed, count, steps, check[:8], first, round(time.perf_counter() - began, 1))
-    return Found(name, None, len(seeds), steps, "", "", round(time.perf_counter() - began, 1))
+            return Found(name, seed, count, steps, played, check[:8], first, round(time.perf_counter() - began, 1))
+    return Found(name, None, len(seeds), steps, played, "", "", round(time.perf_counter() - began, 1))
 
 
 def fitting(mutant: Mutant, count: int) -> list[int]:
@@ -58,16 +59,16 @@ def fitting(mutant: Mutant, count: int) -> list[int]:
     return list(islice((seed for seed in itertools.count() if set(mutant.needs) <= set(expand(seed).faults)), count))
 
 
-def in_a_process(name: str, seeds: Sequence[int], timeout_s: float) -> Found:
+def in_a_process(name: str, seeds: Sequence[int], timeout_s: float, steps: int = STEPS) -> Found:
     """As `attempt`, in a new process: all is imported with the mutant in place, and nothing of it is left behind."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_attempt, args=(sender, name, list(seeds)))
+    process = context.Process(target=_attempt, args=(sender, name, list(seeds), steps))
     process.start()
     sender.close()
     try:
         if not receiver.poll(timeout_s):
-            return Found(name, None, 0, 0, "", f"not done within {timeout_s:.0f} s", timeout_s)
+            return Found(name, None, 0, steps, 0, "", f"not done within {timeout_s:.0f} s", timeout_s)
         found = receiver.recv()
     except EOFError:
         raise RuntimeError(f"{name}: its process ended without a word") from None
@@ -79,9 +80,9 @@ def in_a_process(name: str, seeds: Sequence[int], timeout_s: float) -> Found:
     return Found(**found)
 
 
-def _attempt(sender: "multiprocessing.connection.Connection", name: str, seeds: list[int]) -> None:
+def _attempt(sender: "multiprocessing.connection.Connection", name: str, seeds: list[int], steps: int) -> None:
     try:
-        sender.send(asdict(attempt(name, seeds)))
+        sender.send(asdict(attempt(name, seeds, steps)))
     except BaseException as error:
         sender.send(f"{type(error).__name__}: {error}")
 
