@@ -407,8 +407,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "revoked-key-signs",
         "R19",
         "node.service.commit:Batch._check_key",
-        "if by is not None and (source is None or source != self._source_of(by)):",
-        "if by is not None and source is None:",
+        "(source is None or source != self._source_of(by))",
+        "source is None",
         needs=_KEYS_CHANGE,
     ),
     m(
