@@ -60,7 +60,7 @@ def page(tried: dict[str, Caught]) -> str:
         "",
         f"{len(ALL)} guards of the protocol are taken out or weakened, one at a time (`tests/sim/mutants`), and the",
         f"simulator plays seeds of {STEPS} steps or more against each until a check notices. Seeds without the fault",
-        "that a bug needs are passed over. Made by `make mutants`; `make test` plays, for each bug that is noticed, the",
+        "that a bug needs are passed over. Made by `make mutants`; `make test` plays, for each that is noticed, the",
         "very seed that is named here.",
         "",
         f"- {len(noticed)} are noticed by the simulator, {first} of them by the first seed;",
