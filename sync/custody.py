@@ -74,12 +74,12 @@ class Chain:
     @property
     def at_home(self) -> bool:
         """Whether the custodian is the one that gives the feedback and closes."""
-        return len(self.stack) == 1
+        return self.below is None
 
     @property
     def below(self) -> NodeCode | None:
-        """The node a report or return goes to."""
-        return self.stack[-2] if len(self.stack) > 1 else None
+        """The node a report or return goes to. Who claimed what it had given away stands on the stack twice in a row."""
+        return next((node for node in reversed(self.stack) if node != self.custodian), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,9 @@ def _accept(chain: Chain, entry: Entry[Any], roster: Roster) -> Chain:
     if entry.term != next_term(chain, "accepted"):
         raise Held("wrong-term", "accepted")
     if offer.mode in ("report", "return"):
-        stack = chain.stack[:-1]
+        stack = chain.stack
+        while stack[-1] == chain.custodian:
+            stack = stack[:-1]
     elif offer.mode == "rehome":
         stack = (*chain.stack[:-1], entry.author)
     else:

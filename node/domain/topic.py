@@ -185,12 +185,26 @@ def _offer(entry: Entry[Any], body: entries.Offered, id: Digest) -> Offer:
 def _accepted(topic: Topic, entry: Entry[Any], id: Digest) -> Topic:
     offer = topic.offer
     mode = offer.mode if offer else "delegate"
-    dues = topic.dues
+    dues, trail = topic.dues, _move(topic, entry, id, mode)
     if mode in ("escalate", "delegate"):
         dues = (*dues, offer.due_at if offer else None)
     elif mode in ("report", "return"):
-        dues = dues[:-1]
-    return replace(topic, offer=None, dues=dues, trail=_move(topic, entry, id, mode))
+        dues = dues[: _depth(trail)]
+    return replace(topic, offer=None, dues=dues, trail=trail)
+
+
+def _depth(trail: tuple[Stop, ...]) -> int:
+    """How high the custody stack is after these stays (SPEC 5.5)."""
+    stack: list[NodeCode] = []
+    for stop in trail:
+        if stop.mode in ("report", "return"):
+            while stack[-1] != stop.node:
+                stack.pop()
+        elif stop.mode in ("claim", "rehome"):
+            stack[-1] = stop.node
+        else:
+            stack.append(stop.node)
+    return len(stack)
 
 
 def _move(topic: Topic, entry: Entry[Any], id: Digest, mode: str) -> tuple[Stop, ...]:

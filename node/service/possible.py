@@ -86,7 +86,7 @@ def _in_hand(chain: Chain, work: Topic, roster: Roster, me: NodeCode) -> Possibl
     wanted = {
         "step": step is not None,
         "result": True,
-        "close": chain.origin == me and step is None and work.outcome is not None and not waiting,
+        "close": chain.at_home and step is None and work.outcome is not None and not waiting,
         "escalate": parent is not None and not waiting,
         "delegate": bool(below) and not waiting,
         "split": bool(below),

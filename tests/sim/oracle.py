@@ -132,7 +132,7 @@ class Oracle:
         if kind == "closed":
             if not all(before.parts.values()):
                 return "parts are open"
-            return None if author == before.stack[0] and len(before.stack) == 1 else "not at the origin"
+            return None if set(before.stack) == {author} else "not at the origin"
         if kind in DISPOSALS:
             orphan = self.courses.get(body["orphan"])
             if orphan is None or orphan.topic != before.topic:
@@ -146,8 +146,8 @@ class Oracle:
             "escalate": self._up(author)[1:2] == [body["to"]],
             "delegate": author in up[1:],
             "rehome": author in up[1:] and before.opener["kind"] == "claimed",
-            "report": list(stack[-2:-1]) == [body["to"]],
-            "return": list(stack[-2:-1]) == [body["to"]],
+            "report": _lower(stack)[-1:] == (body["to"],),
+            "return": _lower(stack)[-1:] == (body["to"],),
         }
         renews = before.opener is before.last and before.last["kind"] == "claimed"  # R11: the offer as it was
         if not all(before.parts.values()) and body["mode"] != "rehome":
@@ -189,5 +189,11 @@ class Oracle:
 
 def _moved(stack: tuple[NodeCode, ...], mode: str, to: NodeCode) -> tuple[NodeCode, ...]:
     if mode in ("report", "return"):
-        return stack[:-1]
+        return _lower(stack)
     return (*stack[:-1], to) if mode == "rehome" else (*stack, to)
+
+
+def _lower(stack: tuple[NodeCode, ...]) -> tuple[NodeCode, ...]:
+    """What lies below the last node and all the places it has in a row."""
+    top = stack[-1]
+    return stack[: max((n + 1 for n, node in enumerate(stack) if node != top), default=0)]

@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from node.domain.refusals import ChildrenOpen, Invalid, NotADescendant, NotAllow
 from node.service import (
     claims,
     decide,
+    delegate,
     escalate,
     exchange,
     finish,
@@ -20,6 +22,7 @@ from node.service import (
     joining,
     life,
     orphans,
+    possible,
     read,
     remark,
     split,
@@ -28,6 +31,7 @@ from node.service import (
 from node.service.commit import write
 from node.service.identity import load
 from node.service.links import lift
+from node.service.perform import Actor
 from node.service.receive import receive_request
 from node.service.verify import verify
 from node.store import links
@@ -39,6 +43,7 @@ from schemas.ids import Tier
 from sync.errors import SyncError, TransportError
 from tests.nodes import Wire, do, lane, make, refused, reload
 from tests.store.lives import (
+    DOWN,
     UP,
     brought_back,
     by,
@@ -52,6 +57,8 @@ from tests.store.lives import (
     saved,
 )
 from tests.store.tree import CITY, COUNTY, OTHER, PROVINCE, Tree
+
+CLERK = Actor(1, "王芳", frozenset({"clerk"}))
 
 
 def test_what_a_restored_county_wrote_unsent_before_is_an_orphan_to_be_named(tree: Tree, tmp_path: Path) -> None:
@@ -166,6 +173,42 @@ def test_parts_that_went_with_a_disk_are_let_go_of_and_the_topic_comes_home(tree
     heal(tree)
     assert tree.agree(topic, tree.city, tree.province)[3] == "closed"
     assert read.unseen_parts(tree.city, topic) == {}
+    tree.check()
+
+
+def test_who_claims_what_it_gave_away_is_at_home_or_reports_to_who_is_below_both(tree: Tree) -> None:
+    """It stands on the stack twice in a row then, and could neither close the topic nor report it to itself."""
+    mine, countys = opened(tree.city), opened(tree.other)
+    do(tree.other, escalate.escalate, countys, UP)
+    tree.settle()
+    do(tree.city, decide.accept, countys, api.AcceptForm())
+    for topic in (mine, countys):
+        do(tree.city, delegate.delegate, topic, DOWN.model_copy(update={"due_at": datetime(2026, 9, 1, tzinfo=UTC)}))
+    tree.settle()
+    for topic in (mine, countys):
+        do(tree.county, decide.accept, topic, api.AcceptForm())
+    tree.settle()
+    claim = by("张三", tree.city, lambda batch: claims.request(batch, api.ClaimForm(node=COUNTY, reason="机房烧毁")))
+    by("李四", tree.city, lambda batch: claims.approve(batch, claim.id))
+    tree.settle()
+    assert claims.proceed(tree.city) == 1
+    for topic, verb, other in ((mine, "close", "report"), (countys, "report", "close")):
+        for step in ("decide", "research", "consult", "implement", "feedback"):
+            form = api.StepForm(step=step, text="做", override_reason="收尾")
+            do(tree.city, work.step, topic, form)
+        do(tree.city, work.result, topic, api.ResultForm(outcome="A", text="办妥"))
+        can = possible.possible(tree.city, CLERK, topic).verbs
+        assert verb in can and other not in can
+        assert read.topic(tree.city, topic).due_at is not None
+    do(tree.city, finish.close, mine, api.CloseForm())
+    do(tree.city, giveback.report, countys, api.ReportForm(text="办妥"))
+    tree.settle()
+    do(tree.other, decide.accept, countys, api.AcceptForm())
+    assert read.topic(tree.other, countys).due_at is None
+    do(tree.other, finish.close, countys, api.CloseForm())
+    tree.settle()
+    assert tree.agree(mine, tree.city, tree.province, tree.county)[::3] == (CITY, "closed")
+    assert tree.agree(countys, tree.city, tree.other, tree.county)[::3] == (OTHER, "closed")
     tree.check()
 
 

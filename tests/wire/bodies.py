@@ -150,6 +150,15 @@ def claimed(by: str = CITY) -> Thread:
     return thread
 
 
+def claimed_back(thread: Thread, holder: str, to: str) -> Thread:
+    """The holder's topic, delegated to a node below and claimed from there by the holder itself."""
+    thread.add(holder, "offered", offered(to, "delegate"))
+    thread.add(to, "accepted", {"offer": thread.head})
+    thread.term = [1, 2 if holder == CITY else 3, inc(holder), 0]
+    thread.add(holder, "claimed", {"reason": "该节点硬件损毁", "approved_by": ["李丹", "王强"]})
+    return thread
+
+
 # ---- the registry -----------------------------------------------------------------------------------------------
 
 

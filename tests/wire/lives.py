@@ -72,6 +72,17 @@ def _good_chains() -> Iterator[tuple[str, Vector]]:
         "chain-closed-at-another-home",
         chain("who took the place of a lost origin closes", "5.3", thread, **ended),
     )
+    thread = b.claimed_back(b.born(PROVINCE), PROVINCE, COUNTY)
+    thread.add(PROVINCE, "resulted", {"outcome": "A", "text": ""})
+    thread.add(PROVINCE, "closed", {"text": "", "children": []})
+    three = [PROVINCE, CITY, COUNTY]
+    ended = state(thread, PROVINCE, [PROVINCE, PROVINCE], three, resulted=True, closed=True)
+    yield "chain-claimed-back-and-closed", chain("who claims its own delegation closes", "5.5", thread, **ended)
+    thread = b.claimed_back(b.taken(), CITY, COUNTY2)
+    thread.add(CITY, "offered", b.offered(COUNTY, "report"))
+    thread.add(COUNTY, "accepted", {"offer": thread.head})
+    ended = state(thread, COUNTY, [COUNTY], [*two, COUNTY2])
+    yield "chain-claimed-back-and-reported", chain("who claims its own delegation reports to who is below both", "5.5", thread, **ended)
     thread = b.on_offer()
     thread.term = [1, 3, c.inc(PROVINCE), 0]
     thread.add(PROVINCE, "claimed", {"reason": "incarnation over", "approved_by": []})

@@ -110,8 +110,16 @@ def _accepted(chain: Chain, entry: Statement, roster: Roster) -> Chain:
     elif offer["mode"] == "rehome":
         stack = (*chain.stack[:-1], entry.author)
     else:
-        stack = chain.stack[:-1]
+        stack = _lower(chain)
     return replace(chain, term=_handed(chain), inc=entry.inc, offer=None, stack=stack, claimed=False)
+
+
+def _lower(chain: Chain) -> tuple[str, ...]:
+    """The stack without the custodian, which may stand there several times in a row."""
+    stack = chain.stack
+    while stack and stack[-1] == chain.custodian:
+        stack = stack[:-1]
+    return stack
 
 
 def _resumed(chain: Chain, entry: Statement, roster: Roster) -> Chain:
@@ -154,7 +162,7 @@ def _other(chain: Chain, entry: Statement, roster: Roster) -> Chain:
 def _offered(chain: Chain, entry: Statement, roster: Roster) -> Chain:
     to, mode = entry.body["to"], entry.body["mode"]
     if mode in ("report", "return"):
-        _hold(len(chain.stack) > 1 and to == chain.stack[-2], "not-the-way-back")
+        _hold(_lower(chain)[-1:] == (to,), "not-the-way-back")
     _hold(mode != "rehome" or chain.claimed, "not-claimed")
     _hold(to != chain.custodian, "not-to-oneself")
     _hold(mode == "rehome" or not chain.open_children, "children-open")
@@ -178,7 +186,7 @@ def _child(chain: Chain, entry: Statement, roster: Roster) -> Chain:
 
 
 def _close(chain: Chain, entry: Statement, roster: Roster) -> Chain:
-    _hold(len(chain.stack) == 1, "close-at-origin")
+    _hold(not _lower(chain), "close-at-origin")
     _hold(chain.resulted, "no-result")
     _hold(not chain.open_children, "children-open")
     said = [(child["topic"], child["head"], child["detached"]) for child in entry.body["children"]]
@@ -188,7 +196,7 @@ def _close(chain: Chain, entry: Statement, roster: Roster) -> Chain:
 
 def _reopened(chain: Chain, entry: Statement, roster: Roster) -> Chain:
     _hold(chain.closed, "not-closed")
-    _hold(len(chain.stack) == 1, "close-at-origin")
+    _hold(not _lower(chain), "close-at-origin")
     return replace(chain, closed=False, resulted=False)
 
 

@@ -169,8 +169,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "report-piles-up",
         "R1",
         "sync.custody:_accept",
-        "stack = chain.stack[:-1]",
-        "stack = (*chain.stack, entry.author)",
+        "stack = chain.stack\n",
+        "stack = (*chain.stack, entry.author)\n",
     ),
     m(
         "path-takes-no-part",
