@@ -11,6 +11,7 @@ from node.store import tables as t
 from node.store.codec import inc_text
 from schemas import entry as bodies
 from schemas.ids import Digest, TopicId
+from sync.custody import Chain
 from sync.sealing import parse
 from tests.sim.ledger import Violation
 from tests.sim.lies import links, topics, trees
@@ -49,7 +50,10 @@ class Liar:
         with machine.at_work() as ctx:
             try:
                 with write(ctx) as batch:
-                    scene = self._scene(batch, topic)
+                    chain = batch.working(topic).chain
+                    if chain is None or batch.me not in chain.participants:
+                        raise _Undone  # it is here for a branch that was lost
+                    scene = self._scene(batch, chain)
                     for tell in chosen:
                         self._check(scene, tell.__name__, tell(scene))
                     self._finally(scene, last)
@@ -61,17 +65,15 @@ class Liar:
         known = [row[0] for row in machine.rows("SELECT id FROM topics WHERE mine AND status != 'frozen' ORDER BY id")]
         return self._chance.choice(known) if known else None
 
-    def _scene(self, batch: Batch, topic: TopicId) -> Scene:
-        chain = batch.held(topic).chain
-        assert chain is not None
+    def _scene(self, batch: Batch, chain: Chain) -> Scene:
         machines = self._world.machines
         known = [code for code in sorted(batch.roster.members) if code != batch.me]
         source = self._chance.choice(sorted(batch.roster.neighbours(batch.me)))
         keys = all_keys(self._world.options.seed, {code: machines[code].replaced for code in machines})
-        return Scene(batch, chain, self._opener_offer(batch, topic), keys, self._chance, source, known)
+        return Scene(batch, chain, self._opener_offer(chain), keys, self._chance, source, known)
 
-    def _opener_offer(self, batch: Batch, topic: TopicId) -> Digest | None:
-        opener = self._world.checker.oracle.courses[batch.working(topic).chain.head].opener  # type: ignore[union-attr]
+    def _opener_offer(self, chain: Chain) -> Digest | None:
+        opener = self._world.checker.oracle.courses[chain.head].opener
         offer: Digest | None = opener["body"].get("offer")
         return offer
 
