@@ -48,8 +48,11 @@ class Lives:
         whole = whole and bool(machine.inc.number)
         self._keep(machine, machine.copy(whole))
         if not whole and self._chance.random() < 0.7:
-            with machine.at_work() as ctx:
-                guard.turn(ctx)
+            try:
+                with machine.at_work() as ctx:
+                    guard.turn(ctx)
+            except NoRoom:
+                return f"{machine.code}: no room to turn the epoch"
         self._count("backup")
         return f"{machine.code}{' whole' if whole else ''}"
 
@@ -159,13 +162,21 @@ class Lives:
         machine = self._machine()
         if not machine.inc.number:
             return f"{machine.code}: over already"
-        self.end_by_hand(machine)
+        try:
+            self.end_by_hand(machine)
+        except NoRoom:
+            return f"{machine.code}: no room"
         return machine.code
 
     def end_by_hand(self, machine: Machine) -> None:
-        self._over(machine)
-        with machine.at_work() as ctx, write(ctx) as batch:
-            life.end(batch, "by-hand")
+        lived = machine.inc
+        try:
+            with machine.at_work() as ctx, write(ctx) as batch:
+                life.end(batch, "by-hand")
+        finally:  # it may have died after the commit, or not have come so far
+            if machine.inc != lived:
+                self._over(machine)
+                self._world.ledger.over.add((machine.code, tuple(lived)))
         self._count("ended-by-hand")
 
     def waive(self) -> str:
@@ -178,8 +189,12 @@ class Lives:
             asked = [peer.code for peer in healing.view(ctx).peers if peer.state == "asked"]
             if not asked:
                 return f"{machine.code}: nobody to waive"
-            with write(ctx) as batch:
-                healing.waive(batch, self._chance.choice(asked), REASON)
+            chosen = self._chance.choice(asked)
+            try:
+                with write(ctx) as batch:
+                    healing.waive(batch, chosen, REASON)
+            except NoRoom:
+                return f"{machine.code}: no room"
         self._world.waived = True
         self._count("waive")
         return machine.code
