@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 AHEAD_MAX = 1000
 """How far above the highest known grant a number may be that is believed."""
+NO_SESSION = ""
+"""That of a challenge nobody may answer any more. Its row stays: in which order all were given counts (SPEC 14.8)."""
 KNOWS_MORE = "peer-knows-more"
 """Why an incarnation ended, before the neighbour that said so; and of its link, where it had nothing to show."""
 
@@ -83,6 +85,7 @@ def end(batch: "Batch", why: str, known_number: int = 0) -> None:
     }
     batch.conn.execute(update(t.node).values(values))
     batch.conn.execute(delete(t.healing_peers))
+    batch.conn.execute(update(t.challenges).values(session=NO_SESSION))
     batch.inc = Incarnation(0, str(values["inc_nonce"]))
     batch.audit("incarnation-over", None, "alarm", why=why, number=number)
 

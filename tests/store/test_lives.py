@@ -23,6 +23,7 @@ from node.service import (
 from node.service.bundle import export_bundle, import_bundle
 from node.service.commit import write
 from node.service.receipt import root_key, topic_receipt
+from node.service.receive import receive_request
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
@@ -30,7 +31,7 @@ from schemas.ids import Tier
 from sync.errors import TransportError
 from sync.keys import unb64
 from sync.receipt import read_receipt
-from tests.nodes import do, join, lane, make, refused, reload, settle, state_of
+from tests.nodes import Wire, do, join, lane, make, refused, reload, settle, state_of
 from tests.store.lives import (
     DOWN,
     UP,
@@ -190,6 +191,25 @@ def test_a_node_restored_twice_in_a_row_never_takes_the_grant_of_the_first_time(
     heal(tree)
     tree.agree(topic, tree.county, tree.city)
     tree.check()
+
+
+def test_a_restored_parent_takes_no_recorded_request_a_second_time(tree: Tree, tmp_path: Path) -> None:
+    """In its database the challenge that request answers is open again."""
+    tree.settle()
+    backup = copy_of(tree.province, tmp_path / "backup")
+    said = tree.lanes[CITY]
+    recorded: list[bytes] = []
+
+    def record(raw: bytes) -> bytes:
+        recorded.append(raw)
+        return raw
+
+    said.transport = Wire(restart(tree, "province"), record)  # type: ignore[assignment]
+    exchange.call(tree.city, said)
+    (raw,) = recorded  # it answers the challenge given before the backup, and so was taken at once
+    again = put_back(tree, "province", backup)
+    assert not life.now(again).live
+    assert receive_request(again, raw).challenged
 
 
 def test_a_snapshot_that_brings_the_guard_back_is_noticed_at_first_contact(tree: Tree, tmp_path: Path) -> None:
