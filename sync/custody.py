@@ -78,7 +78,7 @@ class Chain:
 
     @property
     def below(self) -> NodeCode | None:
-        """The node a report or return goes to. Who claimed what it had given away stands on the stack twice in a row."""
+        """The node a report or return goes to. Who claims what it gave away stands on the stack twice in a row."""
         return next((node for node in reversed(self.stack) if node != self.custodian), None)
 
 

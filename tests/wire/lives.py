@@ -82,7 +82,10 @@ def _good_chains() -> Iterator[tuple[str, Vector]]:
     thread.add(CITY, "offered", b.offered(COUNTY, "report"))
     thread.add(COUNTY, "accepted", {"offer": thread.head})
     ended = state(thread, COUNTY, [COUNTY], [*two, COUNTY2])
-    yield "chain-claimed-back-and-reported", chain("who claims its own delegation reports to who is below both", "5.5", thread, **ended)
+    yield (
+        "chain-claimed-back-and-reported",
+        chain("who claims its own delegation reports past itself", "5.5", thread, **ended),
+    )
     thread = b.on_offer()
     thread.term = [1, 3, c.inc(PROVINCE), 0]
     thread.add(PROVINCE, "claimed", {"reason": "incarnation over", "approved_by": []})
