@@ -224,11 +224,9 @@ def _pass_on(batch: "Batch", found: Working, new: Sequence[Statement], source: N
 
     `source` sent the last of `new`, not what this node held against it.
     """
-    assert found.chain is not None  # noqa: S101 - the caller has a chain
-    concerned = found.chain.participants | found.lost
-    if batch.me not in concerned:
+    if batch.me not in found.concerned:
         return
-    for peer in sorted(batch.roster.neighbours(batch.me) & concerned):
+    for peer in sorted(batch.roster.neighbours(batch.me) & found.concerned):
         had = _had_by(batch, peer, [statement.id for statement in new])
         known = set(batch.conn.execute(_sent(peer, [found.id])).scalars())
         if not known and not _came_from(batch, found.id, peer):

@@ -331,7 +331,7 @@ class Batch:
             raise Deferred("unknown-entry", remark.entry)
         if not statement.known:
             raise Held("unknown-kind", remark.kind)
-        if remark.author not in found.chain.participants | found.lost:
+        if remark.author not in found.concerned:
             raise Deferred("not-a-participant", remark.author)
         if remark.inc not in self.roster.members[remark.author].incs:
             raise Deferred("unknown-key", remark.author)
@@ -407,20 +407,21 @@ class Batch:
             self._pass_up(statement.id, source)
             return True
         topic = getattr(statement.payload, "topic", None)
-        chain = self.working(topic).chain if topic else None
-        if chain is None or not {self.me, statement.payload.author} <= chain.participants:
+        found = self.working(topic) if topic else None
+        if found is None or not {self.me, statement.payload.author} <= found.concerned:
             return False
-        self.store(statement, source, chain.topic)
-        for peer in sorted((self.roster.neighbours(self.me) & chain.participants) - {source}):
+        self.store(statement, source, found.id)
+        for peer in sorted((self.roster.neighbours(self.me) & found.concerned) - {source}):
             self.enqueue(peer, statement.id)
         return True
 
     def _pass_on(self, before: Chain | None, after: Chain, identity: Digest, source: NodeCode | None) -> None:
-        if self.me not in after.participants:
+        found = self.working(after.topic)
+        if self.me not in found.concerned:
             return
-        targets = (self.roster.neighbours(self.me) & after.participants) - {source}
+        targets = (self.roster.neighbours(self.me) & found.concerned) - {source}
         for peer in sorted(targets):
-            if before is None or {self.me, peer} <= before.participants:
+            if before is None or {self.me, peer} <= before.participants | (found.lost - after.participants):
                 if identity not in self._relayed:
                     self.enqueue(peer, identity)
             else:

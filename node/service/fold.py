@@ -254,7 +254,7 @@ def _fold_remark(folded: Folded, row: Row[Any], result: Statement | SyncError) -
     found = folded.working
     if not folded.sound or found.chain is None or found.topic is None:
         return
-    if result.payload.author not in found.chain.participants | found.lost:
+    if result.payload.author not in found.concerned:
         raise Held("not-a-participant", result.payload.author)
     offer = found.chain.offer
     if row.kind == "recalled" and offer is not None and (offer.id, offer.by) == (row.entry, row.author):

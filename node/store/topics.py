@@ -35,6 +35,11 @@ class Working:
     """Participants on branches that are not the chain (SPEC 14.6)."""
     dirty: bool = False
 
+    @property
+    def concerned(self) -> frozenset[NodeCode]:
+        """The nodes that hear whatever is said of the topic."""
+        return self.lost | self.chain.participants if self.chain else self.lost
+
 
 def load(conn: Connection, ids: Iterable[TopicId]) -> dict[TopicId, Working]:
     """The topics among `ids` that are here."""
@@ -114,7 +119,7 @@ def row_of(item: Working, around: Surroundings) -> dict[str, Any]:
         "inc": inc_text(chain.inc),
         "offered_to": chain.offer.to if chain.offer else None,
         "offered_inc": inc_text(chain.offer.to_inc) if chain.offer else None,
-        "mine": around.me in chain.participants | item.lost,
+        "mine": around.me in item.concerned,
         "lost": json.dumps(sorted(item.lost)),
         "seq": chain.seq,
         "head": chain.head,

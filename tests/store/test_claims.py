@@ -258,6 +258,25 @@ def test_two_arbiters_that_claim_at_once_leave_one_chain_and_a_named_orphan(tree
     tree.check()
 
 
+def test_who_was_offered_a_topic_on_a_branch_that_was_lost_goes_on_hearing_of_it(tree: Tree) -> None:
+    topic = opened(tree.city)
+    tree.settle()
+    do(tree.city, delegate.delegate, topic, DOWN)
+    tree.settle(tree.county)
+    with write(tree.province) as batch:
+        batch.entry(topic, "claimed", Claimed(reason="失联", approved_by=["甲", "乙"]))
+    tree.settle()
+    (found,) = orphans.orphans(tree.county, topic).items
+    assert (found.kind, found.author) == ("offered", CITY)
+    do(tree.province, orphans.dispose, topic, found.hash, api.DisposeForm(decision="set_aside", reason="省里已认领"))
+    do(tree.province, remark.remark, topic, api.RemarkForm(kind="comment", text="由省里办理"))
+    tree.settle()
+    assert tree.agree(topic, tree.province, tree.city, tree.county)[0] == PROVINCE
+    assert orphans.orphans(tree.county, topic).items[0].disposed == "set_aside"
+    assert len(read.remarks(tree.county, topic, None, 200).items) == 1
+    tree.check()
+
+
 def test_a_county_on_a_new_machine_gets_its_topics_back_under_another_key(tree: Tree, tmp_path: Path) -> None:
     topic = opened(tree.county)
     tree.settle()

@@ -66,8 +66,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "peer-is-not-told",
         "R14",
         "node.service.commit:Batch._pass_on",
-        "targets = (self.roster.neighbours(self.me) & after.participants) - {source}",
-        "targets = frozenset(self.roster.children(self.me)) & after.participants - {source}",
+        "targets = (self.roster.neighbours(self.me) & found.concerned) - {source}",
+        "targets = frozenset(self.roster.children(self.me)) & found.concerned - {source}",
     ),
     # ---- R15: cursors ----
     m(
@@ -211,8 +211,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "unread-is-not-passed-on",
         "R16",
         "node.service.commit:Batch.relay",
-        "if chain is None or not {self.me, statement.payload.author} <= chain.participants:",
-        "if chain is None or chain.topic:",
+        "if found is None or not {self.me, statement.payload.author} <= found.concerned:",
+        "if found is None or found.id:",
         needs=("older-version",),
     ),
     m(

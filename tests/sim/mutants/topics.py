@@ -199,7 +199,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "remarks-by-outsiders",
         "R1",
         "node.service.commit:Batch._apply_remark",
-        "if remark.author not in found.chain.participants | found.lost:",
+        "if remark.author not in found.concerned:",
         'if remark.author == "":',
     ),
     m(
