@@ -14,6 +14,10 @@ LINE_BYTES_MAX = 512 * 1024
 ITEMS_MAX = 5000
 LINES_MAX = 12000
 WAIT_S_MAX = 25
+PAPERS_MAX = 1000
+"""Lines of a document of papers; one of an unknown key that has more is not looked at."""
+PAPERS_BYTES_MAX = 1024 * 1024
+"""Of such a document as a whole."""
 LISTED_MAX = 256
 """Identities that are listed one by one; more are compared by the digests of their parts."""
 ITEMS_DEFAULT = 200

@@ -29,6 +29,7 @@ Name = Literal[
     "idempotency-key-reused",
     "malformed",
     "bad-cursor",
+    "unknown-peer",
     "unauthenticated",
     "otp-needed",
     "not-allowed",

@@ -5,7 +5,7 @@ nothing; inside a good one every line stands or falls alone.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,10 +32,10 @@ from schemas.exchange import (
     Verdict,
 )
 from schemas.ids import Digest, KeyId
-from schemas.statement import STATEMENT_BYTES_MAX
+from schemas.statement import STATEMENT_BYTES_MAX, Seal
 from sync.errors import BadDocument, Refused, SyncError
 from sync.keys import Keyring, Signer, unb64
-from sync.sealing import SEAL, Signed, identity, open_seal, parse_object, seal
+from sync.sealing import SEAL, Signed, claimed_seal, identity, open_seal, parse_object, seal
 from sync.strict import dumps, strict_json
 
 _LOOSE: dict[str, type[BaseModel]] = {
@@ -120,12 +120,24 @@ def compose(
 
 def read(raw: bytes, keyring: Keyring) -> Document:
     """Verify and read a document. Raises BadDocument; nothing of it may be used then."""
+    return _read(raw, lambda sealed: open_seal(sealed, keyring))
+
+
+def read_claims(raw: bytes) -> Document:
+    """Read a document without knowing whose it is: only what stands on a signature of its own may be believed of it.
+
+    Raises BadDocument.
+    """
+    return _read(raw, claimed_seal)
+
+
+def _read(raw: bytes, open_it: Callable[[Signed], Seal]) -> Document:
     if len(raw) > DOCUMENT_BYTES_MAX or raw.count(b"\n") > LINES_MAX + 2:
         raise BadDocument("too-large", f"{len(raw)} bytes")
     body, last = _cut_seal(raw)
     try:
         sealed = _sealed(last)
-        found = open_seal(sealed, keyring)
+        found = open_it(sealed)
         if found.digest != hashlib.sha256(body).hexdigest():
             raise BadDocument("bad-seal", "digest")
         first, *rest = body[:-1].split(b"\n")
@@ -229,7 +241,7 @@ def _claimed_identity(outer: dict[str, Any], line: bytes) -> Digest:
     """What the sender's stream hash counts it as, if its payload can be told; two versions may differ on the rest."""
     try:
         return identity(unb64(outer["payload"]))
-    except (Refused, AttributeError):
+    except (Refused, KeyError, AttributeError):
         return identity(line)
 
 

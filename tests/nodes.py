@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from node.api.problems import answer
 from node.clock import Clock
 from node.config import Settings
 from node.context import Context
@@ -44,7 +45,8 @@ class Wire:
             received = receive_request(self.parent, sent)
             reply = exchange.reply_to(self.parent, received)
         except SyncError as error:
-            return Reply(400, str(error).encode())
+            said = answer(error)
+            return Reply(said.status_code, bytes(said.body))
         back = self.on_reply(reply)
         if back is None:
             raise TransportError("unreachable", "reply lost")

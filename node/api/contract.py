@@ -38,6 +38,7 @@ _SLOWED = {
 """Operations that look at a password, of which only a few are looked at together."""
 _LOG = "/federation/v1/log/"
 _WITNESS = "/federation/v1/witness/add-checkpoint"
+_EXCHANGE = "/federation/v1/exchange"
 _RECEIPT = "/api/v1/topics/{id}/receipt"
 _ONLY_AT = {"checkpoint-conflict": _WITNESS, "not-witnessed": _RECEIPT}
 """Problems that one route alone answers with, and that route with no other of that status."""
@@ -137,6 +138,8 @@ def _can_meet(name: str, path: str, operation: Operation) -> bool:
     """Whether the operation can answer with this problem of a status that several share."""
     if KINDS[name].status == 409 and (name in _ONLY_AT or path in _ONLY_AT.values()):
         return _ONLY_AT.get(name) == path
+    if name == "unknown-peer":
+        return path == _EXCHANGE
     if name == "malformed":
         return "requestBody" in operation
     if name == "bad-cursor":

@@ -33,6 +33,7 @@ class Kind:
 
 
 MALFORMED = Kind(400, "malformed", "请求格式有误 / The request cannot be read")
+UNKNOWN_PEER = Kind(400, "unknown-peer", "发送方不是本节点认识的上下级 / The sender is no neighbour known here")
 UNAUTHENTICATED = Kind(401, "unauthenticated", "请先登录 / Sign in first")
 NOT_ALLOWED = Kind(403, "not-allowed", "没有此项权限 / Your role does not allow this")
 NOT_FOUND = Kind(404, "not-found", "未找到 / Not found")
@@ -96,7 +97,7 @@ TABLE: dict[type[Exception], Kind] = {
     sync.TransportError: UNAVAILABLE,
     sync.SyncError: INVALID,
 }
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*TABLE.values(), METHOD_NOT_ALLOWED, INTERNAL)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (*TABLE.values(), UNKNOWN_PEER, METHOD_NOT_ALLOWED, INTERNAL)}
 _CODES: dict[str, Kind] = {**KINDS, "busy": UNAVAILABLE}
 """Codes of the protocol that say more than the class of the error."""
 _STATUS = {

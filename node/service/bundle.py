@@ -19,10 +19,11 @@ from sqlalchemy import select
 
 from node.context import Context
 from node.domain.refusals import NotFound
-from node.service import compare, exchange
+from node.service import compare, exchange, papers
 from node.service import roster as rosters
+from node.service.commit import Batch
 from node.service.log import make_checkpoint
-from node.service.receive import Received, receive_file
+from node.service.receive import Received, by_file, learn, receive_file
 from node.store import links as link_rows
 from node.store import tables as t
 from node.store.engine import reading
@@ -97,21 +98,30 @@ def import_bundle(ctx: Context, raw: bytes) -> BundleView:
     not-for-me, unknown-peer, mixed; and link-stopped or busy as on the wire.
     """
     documents = _split(_decrypted(ctx, raw))
-    _verify(ctx, documents)
+    try:
+        _verify(ctx, documents)
+    except BadDocument as error:
+        if error.code != papers.UNKNOWN:
+            raise
+        learn(ctx, documents[0], lambda batch, first: _accept(batch, documents, first))
     return _view([receive_file(ctx, document) for document in documents])
 
 
 def _documents(ctx: Context, to: NodeCode, acked: int) -> Iterator[bytes]:
-    """Documents until nothing is left to say: new statements only once all parts of the earlier ones are in."""
+    """Papers, then documents until nothing is left: new statements only once all parts of the earlier ones are in.
+
+    Turns are few, and a receiver that was set back and does not know this node cannot ask (SPEC 14.9).
+    """
     start, size, missing = acked, 0, dict[Digest, int]()
     with reading(ctx.engine) as conn:
         asked, heal = compare.kept(conn, to)
-    for n in range(DOCUMENTS_MAX):
+    envelope = exchange.Envelope(to, "file", None, None, None, None, _ROOM)
+    yield exchange.document(ctx, envelope, exchange.PAPERS)[0]
+    for n in range(DOCUMENTS_MAX - 1):
         pulls = tuple(Pull(digest=digest, offset=offset) for digest, offset in missing.items())
         content = exchange.Content(COUNT_MAX if missing else start, _ROOM, pulls)
         if n == 0:
             content = replace(content, asked=asked, heal=heal, by_file=True)
-        envelope = exchange.Envelope(to, "file", None, None, None, None, _ROOM)
         document, sent = exchange.document(ctx, envelope, content)
         if size and (not (sent or missing) or size + len(document) > _CEILING_BYTES):
             return
@@ -216,6 +226,16 @@ def _verify(ctx: Context, documents: list[bytes]) -> None:
     with reading(ctx.engine) as conn:
         roster = rosters.current(ctx, conn)
         peers = {link.peer for link in link_rows.load_all(conn)}
+    _check(ctx, documents, roster, peers)
+
+
+def _accept(batch: Batch, documents: list[bytes], first: Document) -> None:
+    """The same with the papers of its first document applied; and that one itself is taken then."""
+    by_file(batch, first)
+    _check(batch.ctx, documents, batch.roster, {link.peer for link in link_rows.load_all(batch.conn)})
+
+
+def _check(ctx: Context, documents: list[bytes], roster: Roster, peers: set[NodeCode]) -> None:
     headers = [_read(document, roster).header for document in documents]
     first = headers[0]
     for header in headers:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from node.clock import instant
 from node.context import Context
 from node.domain.refusals import NotFound, Unavailable
-from node.service import clones, compare, healing, life, log, memory, parts, witness
+from node.service import clones, compare, healing, life, log, memory, papers, parts, witness
 from node.service.commit import write
 from node.service.compare import NOTHING as NOTHING_ASKED
 from node.service.compare import Asked
@@ -67,6 +67,8 @@ class Lane:
     """What of others' logs a call was made for last (memory.untold)."""
     asked: Asked = NOTHING_ASKED
     heal: Heal | None = None
+    unknown: bool = False
+    """Whether the parent said that it does not know this node, which brings its papers then (SPEC 14.9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ class Content:
     asked: Asked = NOTHING_ASKED
     heal: Heal | None = None
     by_file: bool = False
+    papers: bool = False
+    """Only what a receiver needs that does not know this node."""
+
+
+PAPERS = Content(COUNT_MAX, NOTHING, streams=False, asks=False, papers=True)
 
 
 def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes, int]:
@@ -122,6 +129,8 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         loose += chunks
         if content.asks:
             loose += [*parts.pulls_for(conn, link.peer), *_of_lives(ctx, conn, link, content, room)]
+        if content.papers:
+            loose += papers.lines(conn, current(ctx, conn), ctx.identity.code)
         head = _header(ctx, envelope, link, inc, chosen[0][0] if chosen else 0)
     shared = header(ctx.identity.code, inc, instant(ctx.clock.now()))
     raw = compose(head, [raw for _, _, raw in chosen], loose, shared, ctx.identity.signer)
@@ -289,10 +298,13 @@ def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool = False) -> tuple[
     """One request and its reply; None where the parent only gave a challenge."""
     nonce = ctx.clock.token(16)
     budget = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=wait_s)
-    envelope = Envelope(lane.peer, lane.name, lane.session, nonce, lane.answers, None, budget)
+    answers = None if lane.unknown else lane.answers
+    envelope = Envelope(lane.peer, lane.name, lane.session, nonce, answers, None, budget)
     room = Budget(items=lane.allowance.items, bytes=lane.allowance.bytes, wait_s=0)
     said = (lane.pulls, lane.verdicts, lane.cosigned)
     content = Content(lane.start, room, *said, streams=lane.lacks or not listens, asked=lane.asked, heal=lane.heal)
+    if lane.unknown:
+        content = PAPERS
     with reading(ctx.engine) as conn:
         mark = clones.mark(conn, lane.peer)
         link = link_rows.load(conn, lane.peer)
@@ -300,6 +312,7 @@ def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool = False) -> tuple[
     raw, sent = document(ctx, envelope, content)
     lane.answers = None
     reply = lane.transport.post(EXCHANGE_PATH, raw, MEDIA_TYPE, SILENCE_S + wait_s)
+    lane.unknown = papers.asked_for(reply)
     if reply.status not in (200, CHALLENGED):
         raise TransportError("unexpected-answer", f"HTTP {reply.status}")
     try:

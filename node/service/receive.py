@@ -5,27 +5,29 @@ the cursor, and a bad one stops only its topic. Verdicts are pure values before 
 needed: what is refused, held or deferred has not touched the working set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, true, update
+from sqlalchemy import and_, func, or_, select, true, update
 
 from node.context import Context
-from node.service import branches, clones, compare, forks, healing, life, parts, witness
+from node.service import branches, clones, compare, forks, healing, life, papers, parts, witness
 from node.service import roster as rosters
+from node.service.challenges import give_challenge, use_challenge
 from node.service.commit import Batch, write
 from node.service.compare import NOTHING as NOTHING_ASKED
 from node.service.compare import UNVERIFIED, Asked
+from node.service.parking import first_verdict, kept, next_without_position, park
 from node.service.roster import BRANCHING
 from node.store import links as link_rows
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
-from node.store.tables import challenges, parked
+from node.store.tables import parked
 from schemas.exchange import Ack, Disposition, Pull, Verdict
-from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
+from schemas.ids import NO_INCARNATION, Digest, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
 from sync.roster import Roster
@@ -33,8 +35,6 @@ from sync.sealing import ENTRY, REMARK, SUMMARY, Statement, open_many, open_stat
 from sync.stream import stream_start
 from sync.strict import strict_json
 
-CHALLENGES_MAX = 16
-"""Open challenges kept for one neighbour; the oldest go first."""
 VERDICTS_NOTED_MAX = 100
 """Of one document; they inform people, nothing depends on them."""
 _TOPICS_NAMED = 500
@@ -42,22 +42,6 @@ _TOPICS_NAMED = 500
 DEFERRED_MAX = 50_000
 """Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
 _RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "unknown-entry", "frozen", "fork"})
-
-_CHALLENGE = select(challenges.c.id).where(
-    challenges.c.nonce == bindparam("nonce"),
-    challenges.c.peer == bindparam("peer"),
-    challenges.c.session == bindparam("session"),
-)
-_USE_CHALLENGE = delete(challenges).where(challenges.c.id == bindparam("given"))
-_FORGET_CHALLENGES = delete(challenges).where(
-    challenges.c.peer == bindparam("peer"),
-    challenges.c.id.not_in(
-        select(challenges.c.id)
-        .where(challenges.c.peer == bindparam("peer"))
-        .order_by(challenges.c.id.desc())
-        .limit(CHALLENGES_MAX)
-    ),
-)
 
 
 @dataclass(slots=True)
@@ -85,6 +69,10 @@ class Received:
     equal: bool = False
 
 
+Accept = Callable[[Batch, Document], object]
+"""Takes a document that is good as a whole, or raises BadDocument."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """A document with every statement in it verified, or what is wrong with it."""
@@ -96,16 +84,15 @@ class _Opened:
 
 def receive_request(ctx: Context, raw: bytes) -> Received:
     """A child's document. Raises BadDocument."""
-    opened = _verify(ctx, raw)
+    opened = _introduced(ctx, raw, _request)
     document, header = opened.document, opened.document.header
-    if header.lane == "file" or header.session is None or header.nonce is None:
-        raise BadDocument("malformed", "not a request")
     with write(ctx) as batch:
         batch.actor = f"node:{header.from_}"
-        link = _link_of(batch, document, "child")
+        link = _request(batch, document)
+        assert header.session is not None  # noqa: S101 - just checked
         challenge = batch.ctx.clock.token(16)
-        used = _use_challenge(batch, link.peer, header.session, header.answers)
-        _give_challenge(batch, link.peer, header.session, challenge)
+        used = use_challenge(batch, link.peer, header.session, header.answers)
+        give_challenge(batch, link.peer, header.session, challenge)
         answered = used is not None and not _outlived(batch, document) and not _unheard_of(batch, document)
         found = Received(document, link.peer, _ack(link), link.acked_seq, challenge=challenge, challenged=not answered)
         if not answered or used is None:
@@ -138,19 +125,32 @@ def receive_reply(ctx: Context, raw: bytes, peer: NodeCode, session: str, nonce:
 
 def receive_file(ctx: Context, raw: bytes) -> Received:
     """A document that came by stick. Raises BadDocument. Twice or out of order makes no difference in the end."""
-    opened = _verify(ctx, raw)
+    opened = _introduced(ctx, raw, by_file)
     document = opened.document
-    if document.header.lane != "file":
-        raise BadDocument("malformed", "not a bundle document")
     with write(ctx) as batch:
         batch.actor = f"node:{document.header.from_}"
-        link = _link_of(batch, document, None)
-        if _outlived(batch, document):
-            raise BadDocument("wrong-incarnation", str(document.header.inc.number))
+        link = by_file(batch, document)
         found = Received(document, link.peer, _ack(link), link.acked_seq)
         _apply(batch, link, found, opened)
         compare.keep(batch, link.peer, document)
     return found
+
+
+def learn(ctx: Context, raw: bytes, accept: Accept) -> None:
+    """Apply the papers in a document whose key is unknown, if that makes it one that `accept` takes (SPEC 14.9).
+
+    Raises BadDocument, having changed nothing, where it does not.
+    """
+    peer, news = papers.news(ctx, raw)
+    with write(ctx) as batch:
+        batch.actor = f"node:{peer}"
+        known, applied = batch.known(item.id for item, _ in news), 0
+        for item, statement in news:
+            if item.id in known or _judge(batch, peer, item, statement)[0] != "applied":
+                continue
+            applied += 1 + (_retry_after(batch, statement) if batch.flags.deferred else 0)
+        accept(batch, _checked(ctx, raw, batch.roster))
+        batch.audit("papers", None, "done", peer=peer, applied=applied)
 
 
 def retry_parked(ctx: Context) -> int:
@@ -167,17 +167,50 @@ def _verify(ctx: Context, raw: bytes) -> _Opened:
     """Everything that needs no transaction: the seal, then every signature, spread over threads."""
     with reading(ctx.engine) as conn:
         roster = rosters.current(ctx, conn)
+    document = _checked(ctx, raw, roster)
+    everything = (*document.items, *document.olds)
+    verified = iter(open_many([item.signed for item in everything if item.signed], roster.keyring, ctx.pool))
+    found = [next(verified) if item.signed else item.problem or Refused("malformed") for item in everything]
+    cut = len(document.items)
+    return _Opened(document, found[:cut], found[cut:])
+
+
+def _introduced(ctx: Context, raw: bytes, accept: Accept) -> _Opened:
+    """As `_verify`; a sender whose key is unknown may bring what makes it known."""
+    try:
+        return _verify(ctx, raw)
+    except BadDocument as error:
+        if error.code != papers.UNKNOWN:
+            raise
+    learn(ctx, raw, accept)
+    return _verify(ctx, raw)
+
+
+def _checked(ctx: Context, raw: bytes, roster: Roster) -> Document:
     document = read(raw, roster.keyring)
     if document.header.to != ctx.identity.code:
         raise BadDocument("not-for-me", document.header.to)
     member = roster.get(document.header.from_)
     if member is not None and member.revoked_by(document.kid) is not None:
         raise BadDocument("bad-seal", "its key is revoked")
-    everything = (*document.items, *document.olds)
-    verified = iter(open_many([item.signed for item in everything if item.signed], roster.keyring, ctx.pool))
-    found = [next(verified) if item.signed else item.problem or Refused("malformed") for item in everything]
-    cut = len(document.items)
-    return _Opened(document, found[:cut], found[cut:])
+    return document
+
+
+def _request(batch: Batch, document: Document) -> Link:
+    header = document.header
+    if header.lane == "file" or header.session is None or header.nonce is None:
+        raise BadDocument("malformed", "not a request")
+    return _link_of(batch, document, "child")
+
+
+def by_file(batch: Batch, document: Document) -> Link:
+    """The link a document belongs to that came by stick. Raises BadDocument where it is not taken."""
+    if document.header.lane != "file":
+        raise BadDocument("malformed", "not a bundle document")
+    link = _link_of(batch, document, None)
+    if _outlived(batch, document):
+        raise BadDocument("wrong-incarnation", str(document.header.inc.number))
+    return link
 
 
 def _link_of(batch: Batch, document: Document, relation: str | None) -> Link:
@@ -206,23 +239,6 @@ def _unheard_of(batch: Batch, document: Document) -> bool:
     ack tells it what is known; it compares then, and brings the grant (SPEC 14.4)."""
     known = batch.roster.members[document.header.from_].inc.number
     return life.plausible(document.header.inc.number, known) > known
-
-
-def _use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None) -> int | None:
-    """The position, in the order they were given, of the challenge that is used up; None where there is no such one."""
-    if answer is None:
-        return None
-    mine = {"nonce": answer, "peer": peer, "session": session}
-    given: int | None = batch.conn.execute(_CHALLENGE, mine).scalar()
-    if given is not None:
-        batch.conn.execute(_USE_CHALLENGE, {"given": given})
-    return given
-
-
-def _give_challenge(batch: Batch, peer: NodeCode, session: str, nonce: str) -> None:
-    row = {"nonce": nonce, "peer": peer, "session": session, "at": batch.now}
-    batch.conn.execute(insert(challenges), row)
-    batch.conn.execute(_FORGET_CHALLENGES, {"peer": peer})
 
 
 def _ack(link: Link) -> Ack:
@@ -302,32 +318,19 @@ def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[State
     olds = found.document.olds
     if not olds:
         return
-    known = batch.known(item.id for item in olds) | _kept(batch, [item.id for item in olds])
+    known = batch.known(item.id for item in olds) | kept(batch, [item.id for item in olds])
     for item, result in zip(olds, opened, strict=True):
         if item.signed is None or item.id in known or item.id in batch.fresh:
             continue
         disposition, code, relayed = _judge(batch, link.peer, item, result)
         if disposition in ("deferred", "held"):
-            seq = _next_without_position(batch, link.peer)
-            _park(batch, link, item, seq, disposition, code or "", disposition, relayed, NO_INCARNATION)
+            seq = next_without_position(batch, link.peer)
+            park(batch, link, item, seq, disposition, code or "", disposition, relayed, NO_INCARNATION)
             found.applied += _after_fork(batch, result, code)
         elif disposition == "applied":
             found.applied += 1
             if batch.flags.deferred and isinstance(result, Statement):
                 found.applied += _retry_after(batch, result)
-
-
-def _kept(batch: Batch, ids: Sequence[Digest]) -> set[Digest]:
-    """Those that wait here already, verified."""
-    mine = (parked.c.statement.in_(ids), parked.c.state.in_(("held", "deferred")), parked.c.code.not_in(UNVERIFIED))
-    return set(batch.conn.execute(select(parked.c.statement).where(*mine)).scalars())
-
-
-def _next_without_position(batch: Batch, peer: NodeCode) -> int:
-    """What came outside a stream is kept under no incarnation, in the order it came."""
-    mine = (parked.c.peer == peer, parked.c.inc == inc_text(NO_INCARNATION))
-    last: int | None = batch.conn.execute(select(func.max(parked.c.stream_seq)).where(*mine)).scalar()
-    return (last or 0) + 1
 
 
 def _take_items(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
@@ -339,11 +342,11 @@ def _take_items(batch: Batch, link: Link, found: Received, opened: Sequence[Stat
     for n, (item, result) in enumerate(zip(document.items, opened, strict=True)):
         seq = document.header.first + n
         if seq <= link.received_seq:
-            _repeat(batch, link, found, item, seq)
+            found.verdicts.append(first_verdict(batch, link, item, seq))
         elif seq == link.received_seq + 1:
             _take(batch, link, found, item, seq, "duplicate" if item.id in known else result)
         elif document.header.lane == "file":
-            _park(batch, link, item, seq, "deferred", "ahead", "ahead", False)
+            park(batch, link, item, seq, "deferred", "ahead", "ahead", False)
         else:
             break
     if batch.flags.deferred:
@@ -370,7 +373,7 @@ def _take(batch: Batch, link: Link, found: Received, item: Item, seq: int, resul
     disposition, code, relayed = _judge(batch, link.peer, item, result)
     if disposition not in ("applied", "duplicate"):
         state = "refused" if disposition == "refused" else disposition
-        _park(batch, link, item, seq, disposition, code or "", state, relayed)
+        park(batch, link, item, seq, disposition, code or "", state, relayed)
         found.applied += _after_fork(batch, result, code)
     if disposition != "applied":
         found.verdicts.append(Verdict(seq=seq, id=item.id, disposition=disposition, code=code))
@@ -415,58 +418,6 @@ def _disposition(error: SyncError) -> Disposition:
     if isinstance(error, Deferred):
         return "deferred"
     return "held" if isinstance(error, Held) else "refused"
-
-
-def _repeat(batch: Batch, link: Link, found: Received, item: Item, seq: int) -> None:
-    """A statement at a position already taken gets its first disposition again."""
-    first = select(parked.c.disposition, parked.c.code).where(
-        parked.c.peer == link.peer, parked.c.inc == inc_text(link.received_inc), parked.c.stream_seq == seq
-    )
-    row = batch.conn.execute(first).first()
-    verdict = Verdict(seq=seq, id=item.id, disposition="duplicate", code=None)
-    if row is not None:
-        verdict = Verdict(seq=seq, id=item.id, disposition=row.disposition, code=row.code)
-    found.verdicts.append(verdict)
-
-
-def _park(
-    batch: Batch,
-    link: Link,
-    item: Item,
-    seq: int,
-    disposition: Disposition,
-    code: str,
-    state: str,
-    relayed: bool,
-    stream: Incarnation | None = None,
-) -> None:
-    """Keep what is not applied; what came ahead by stick before gets its verdict, now that it has one."""
-    inc = inc_text(link.received_inc if stream is None else stream)
-    mine = (parked.c.peer == link.peer, parked.c.inc == inc, parked.c.stream_seq == seq)
-    verdict = {"disposition": disposition, "code": code, "state": state, "relayed": relayed}
-    batch.note_deferred()
-    if batch.conn.execute(update(parked).where(*mine).values(verdict)).rowcount:
-        return
-    batch.conn.execute(
-        insert(parked).values(
-            peer=link.peer,
-            inc=inc,
-            stream_seq=seq,
-            raw=item.raw,
-            statement=item.id,
-            topic=_claimed_topic(item) if item.signed is not None else None,
-            at=batch.now,
-            **verdict,
-        )
-    )
-
-
-def _claimed_topic(item: Item) -> Digest | None:
-    try:
-        claimed = strict_json(item.signed.payload if item.signed else b"{}").get("topic")
-    except SyncError:
-        return None
-    return claimed if isinstance(claimed, str) and len(claimed) == 64 else None
 
 
 def _catch_up(batch: Batch, link: Link, found: Received) -> None:
@@ -595,10 +546,3 @@ def _retry_beside(batch: Batch, applied: Statement) -> int:
 
 def _settle(batch: Batch, id: int, state: str, code: str) -> None:
     batch.conn.execute(update(parked).where(parked.c.id == id).values(state=state, code=code))
-
-
-def waiting(conn: Any) -> int:
-    """How many statements wait here for others, a person or an upgrade."""
-    count = select(func.count()).select_from(parked).where(parked.c.state.in_(("ahead", "deferred", "held")))
-    found: int = conn.execute(count).scalar_one()
-    return found

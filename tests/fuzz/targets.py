@@ -22,8 +22,8 @@ from node.service.bundle import _decrypted, _split
 from node.service.roster import open_anchor
 from node.store.codec import dump_chain, load_chain
 from schemas.exchange import Invitation
-from sync.errors import Refused, SyncError
-from sync.exchange import _LOOSE, read
+from sync.errors import BadDocument, Refused, SyncError
+from sync.exchange import _LOOSE, read, read_claims
 from sync.keys import Keyring, Signer, b64, check_public_key, unb64
 from sync.log import (
     open_checkpoint,
@@ -262,7 +262,13 @@ def _seal(body: bytes, random: Random) -> bytes:
 
 
 def _read_document(raw: bytes) -> None:
+    try:
+        claimed = read_claims(raw)
+    except BadDocument:
+        claimed = None
     found = read(raw, keyring())
+    assert claimed is not None
+    assert (claimed.header, claimed.kid, len(claimed.items)) == (found.header, found.kid, len(found.items))
     rows = raw[:-1].split(b"\n")
     assert found.header.model_dump(mode="json", by_alias=True) == strict_json(rows[0])
     assert [item.raw for item in found.items] == rows[1 : 1 + len(found.items)]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from node.api.problems import answer
 from node.service import exchange
 from node.service.receive import Received, receive_request
 from schemas.ids import NodeCode
@@ -157,7 +158,8 @@ class Wire:
                 ) from error
             if parent.commits != commits:
                 raise Violation("I21: a damaged document changed something") from error
-            return Reply(400, str(error).encode())
+            said = answer(error)
+            return Reply(said.status_code, bytes(said.body))
         except NoRoom:
             return Reply(503, b"")
         except Crash as crash:

@@ -74,7 +74,7 @@ def test_a_node_without_a_network_takes_part_in_a_whole_round(tree: Tree) -> Non
     topic = open_topic(county, submitter={"name": "张三"})
     offer_up(county, topic)
     view = carry(county, city)
-    assert (view.sender, view.documents, view.applied, view.held) == (COUNTY, 1, 2, 0)
+    assert (view.sender, view.documents, view.applied, view.held) == (COUNTY, 2, 2, 0)
     accept(city, topic)
     steps(city, topic, "decide", "research", "consult", "implement")
     result(city, topic)
@@ -214,7 +214,8 @@ def test_a_bad_bundle_changes_nothing_and_says_why(tree: Tree, monkeypatch: pyte
     offer_up(tree.county, topic)
     plain, sealed = export_bundle(tree.county, CITY, plain=True), export_bundle(tree.county, CITY)
     foreign = _documents(export_bundle(tree.other, CITY, plain=True))
-    documents = _documents(plain)
+    papers, *documents = _documents(plain)
+    assert b'{"old":' in papers and b'{"old":' not in b"".join(documents)
     assert len(documents) == 2
     last_seal_broken = documents[1].replace(b'"signature":"', b'"signature":"A', 1)
     wire: list[bytes] = []
@@ -284,6 +285,6 @@ def test_a_bundle_beyond_all_bounds_is_refused_before_it_is_read(tree: Tree, mon
 def test_a_bundle_says_so_when_there_is_nothing_new(tree: Tree) -> None:
     tree.settle()
     view = carry(tree.county, tree.city)
-    assert (view.documents, view.applied, view.duplicates) == (1, 0, 0)
+    assert (view.documents, view.applied, view.duplicates) == (2, 0, 0)
     first = strict_json(export_bundle(tree.county, CITY, plain=True).split(b"\n", 1)[0])
-    assert first["bundle"]["documents"] == 1
+    assert first["bundle"]["documents"] == 2

@@ -25,7 +25,7 @@ from sync import delivery
 from sync.chain import header
 from sync.delivery import Allowance, retry_cap_s
 from sync.errors import BadDocument
-from sync.exchange import compose, read
+from sync.exchange import Old, compose, read, read_claims
 from sync.keys import Signer, b64
 from sync.stream import stream_hash, stream_start
 from tests.wire import bodies as b
@@ -95,6 +95,26 @@ def test_any_lines_under_a_good_seal_are_read_or_refused(lines: list[bytes]):
         read(c.document(HEAD, lines), KEYRING)
     except BadDocument as error:
         assert error.code == "malformed"
+
+
+@given(st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=4))
+def test_any_lines_of_a_stranger_are_read_or_refused(lines: list[bytes]):
+    raw = c.document(HEAD, lines, signed_by=c.STRANGER)
+    assert code_of(raw) == "unknown-peer"
+    try:
+        assert KEYRING.get(read_claims(raw).kid) is None
+    except BadDocument as error:
+        assert error.code == "malformed"
+
+
+@pytest.mark.parametrize("value", [b"{}", b'{"payload":7}', b'{"payload":"="}', b'{"x":{}}', b"7", b"[]", b"null"])
+def test_an_old_line_that_is_no_statement_is_refused_alone_or_no_line(value: bytes):
+    raw = compose(HEAD, [], [Old(value)], SHARED, SIGNER)
+    if not value.startswith(b"{"):
+        assert code_of(raw) == "malformed"
+        return
+    (old,) = read(raw, KEYRING).olds
+    assert old.signed is None and old.problem is not None
 
 
 def loose(name: str, size: int) -> bytes:

@@ -46,6 +46,7 @@ LIMITS = [
     "sync.delivery",
     "sync.transport",
     "node.service.receive",
+    "node.service.challenges",
     "node.service.exchange",
     "node.service.life",
     "node.service.memory",

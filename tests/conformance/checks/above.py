@@ -148,8 +148,8 @@ def returned(stage: Stage) -> None:
     topic = delegated(stage)
     stage.operator.do(topic, "accept")
     stage.operator.do(topic, "return", reason="无权办理")
-    offer = stage.parent.until(lambda: stage.parent.chain(topic).offer, why="the return")
-    same((offer["mode"], offer["to"]), ("return", stage.parent.code))
+    stage.parent.until(lambda: (stage.parent.chain(topic).offer or {}).get("mode") == "return", why="the return")
+    same(stage.parent.chain(topic).offer["to"], stage.parent.code)
 
 
 @check(ABOVE, "5.7", "recalled before it decided, the node declines by itself")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from node.service import receive
+from node.service import challenges, receive
 from node.service.parts import may_pull, to_send
 from node.store import tables as t
 from schemas.exchange import Ack, Pull
@@ -21,7 +21,7 @@ def uses_the_challenge_of_another_session(scene: Scene) -> str | None:
     row = scene.batch.conn.execute(select(t.challenges)).first()
     if row is None:
         return None
-    taken = receive._use_challenge(scene.batch, row.peer, "0" * 32, row.nonce)
+    taken = challenges.use_challenge(scene.batch, row.peer, "0" * 32, row.nonce)
     return "R14: a challenge was taken from another session" if taken is not None else None
 
 
@@ -29,7 +29,7 @@ def uses_the_challenge_of_another_node(scene: Scene) -> str | None:
     row = scene.batch.conn.execute(select(t.challenges)).first()
     if row is None:
         return None
-    taken = receive._use_challenge(scene.batch, "999999", row.session, row.nonce)
+    taken = challenges.use_challenge(scene.batch, "999999", row.session, row.nonce)
     return "R14: a challenge was taken from another node" if taken is not None else None
 
 

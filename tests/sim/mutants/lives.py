@@ -414,7 +414,7 @@ MUTANTS: tuple[Mutant, ...] = (
     m(
         "revoked-key-seals",
         "R19",
-        "node.service.receive:_verify",
+        "node.service.receive:_checked",
         "if member is not None and member.revoked_by(document.kid) is not None:",
         "if member is None:",
         needs=_KEYS_CHANGE,
