@@ -279,7 +279,7 @@ def walk(start: str, steps: list[tuple[str, str, str]]) -> World:
         target = {BELOW: chain.below or node, ABOVE: ROSTER.parent(node) or node}.get(target, target)
         try:
             act(name, target)(world, node)
-        except (Held, Refused, AssertionError):
+        except (Deferred, Held, Refused, AssertionError):
             assert len(world.statements) == before
             continue
         if len(world.statements) > before:
