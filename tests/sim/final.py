@@ -246,7 +246,7 @@ def _check_topics(world: "World", machines: list[Machine], unread: set[TopicId])
 
 
 _FIELDS = ("custody", "status", "step", "outcome", "text", "work", "entries", "remarks", "orphans")
-_STATUS = _FIELDS.index("status")
+_STATUS, _ENTRIES = _FIELDS.index("status"), _FIELDS.index("entries")
 
 
 def _check_topic(world: "World", id: TopicId, states: dict[NodeCode, State]) -> None:
@@ -259,8 +259,9 @@ def _check_topic(world: "World", id: TopicId, states: dict[NodeCode, State]) -> 
     frozen = any(state[_STATUS] == "frozen" for state in states.values())
     if frozen and not world.ledger.excused:
         raise Violation(f"R9: {name} is frozen, and nobody contradicted himself")
-    if frozen:  # at those who hold the proof; it lies in another topic, which not everybody takes part in
-        states = {code: (*state[:_STATUS], "frozen", *state[_STATUS + 1 :]) for code, state in states.items()}
+    if frozen:
+        _check_frozen(name, states)
+        return
     first = states[origin]
     for code, state in states.items():
         if state != first:
@@ -273,8 +274,17 @@ def _check_topic(world: "World", id: TopicId, states: dict[NodeCode, State]) -> 
         raise Violation(f"I12: {name} is at {sorted(states)}, its participants are {sorted(course.participants)}")
     if first[0].stack != course.stack:
         raise Violation(f"R1: {name} has gone through {course.stack}, the nodes say {first[0].stack}")
-    if not frozen and len(world.checker.deciders(id)) != 1:
+    if len(world.checker.deciders(id)) != 1:
         raise Violation(f"I11: {name} has deciders {sorted(world.checker.deciders(id))} at rest")
+
+
+def _check_frozen(name: str, states: dict[NodeCode, State]) -> None:
+    """Who holds a proof takes nothing more that its author writes, and not all take part in the topic it lies in: until
+    a claim one may have more of a chain than another, never another one (R9)."""
+    longest = max((state[_ENTRIES] for state in states.values()), key=len)
+    for code, state in states.items():
+        if state[_ENTRIES] != longest[: len(state[_ENTRIES])]:
+            raise Violation(f"R9: {name} is frozen, and {code} has another chain")
 
 
 def _check_passed_on(world: "World", id: TopicId, states: dict[NodeCode, State]) -> None:

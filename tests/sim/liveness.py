@@ -265,7 +265,9 @@ def _claim_frozen(world: "World", topic: TopicId) -> bool:
     frozen = [m for m in world.joined if (seen := world.checker.seen(m.code, topic)) and seen.status == "frozen"]
     for machine in frozen:
         seen = world.checker.seen(machine.code, topic)
-        if seen is not None and machine.code in seen.chain.arbiters and machine.code != seen.chain.custodian:
+        if seen is None or machine.code not in seen.chain.arbiters:
+            continue
+        if machine.code != seen.chain.custodian or seen.chain.inc < machine.inc:
             world.time.elapsed_s += CLAIM_ASK_S
             world.guarded("claim", partial(world.events.lives.ask_claim, machine, topic))
             return True
