@@ -17,7 +17,7 @@ from tests.sim.tally import Total
 from tests.sim.world import World
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = 16
+BLOCKS = 12
 BLOCK_SEEDS = 3
 FIRST_SEED = 5000
 STEPS = 1000
