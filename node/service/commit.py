@@ -298,14 +298,15 @@ class Batch:
         """Each incarnation has one key; another one of the same node signs nothing in its name (SPEC 14.4, 14.7).
 
         What is signed with a revoked key is taken only from where the revocation came: who is nearer to its author has
-        taken nothing new under it.
+        taken nothing new under it. A node that heals takes back from anybody what it had taken before it was revoked.
         """
         member = self.roster.get(statement.payload.author)
         kid = member.kid_of(statement.payload.inc) if member else None
         if kid is not None and kid != statement.kid:
             raise Held("forged-author", statement.kid)
         by = member.revoked_by(statement.kid) if member else None
-        if by is not None and statement.id not in self._waited and (source is None or source != self._source_of(by)):
+        new = statement.id not in self._waited and self.inc.number
+        if by is not None and new and (source is None or source != self._source_of(by)):
             raise Held("revoked-key", statement.kid)
 
     def _source_of(self, identity: Digest) -> NodeCode | None:

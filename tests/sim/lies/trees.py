@@ -60,6 +60,8 @@ def signs_with_a_revoked_key(scene: Scene) -> Lie | None:
         if member is None or not member.revoked or code not in scene.chain.participants:
             continue
         kid, by = member.revoked[0]
+        if not scene.batch.inc.number:
+            continue  # who heals takes back from anybody what it had
         lives = [inc for inc in member.incs if member.kid_of(inc) == kid]
         if lives and scene.source != scene.batch._source_of(by):
             return Lie(scene.remark((code, lives[-1]), scene.chain.topic, "urge", Said(text="假话")))
