@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _STATE = ("statements", "entries", "remarks", "registry", "topics", "parts", "outbox", "equivocations", "catalogues")
 _CURSORS = "SELECT peer, sent_seq, acked_seq, received_seq, received_hash, stopped FROM links ORDER BY peer"
-FORKED = ("fork", "equivocation", "frozen", "wrong-prev", "gap", "unknown-key")
+FORKED = ("fork", "equivocation", "frozen", "wrong-prev", "gap", "unknown-key", "not-a-participant")
 """Why something may be kept for good where a node ran twice in one incarnation."""
 _STORED = "SELECT id FROM statements UNION SELECT statement FROM parked"
 _SHARED = """SELECT id FROM statements EXCEPT
