@@ -107,7 +107,7 @@ def granted(batch: "Batch", grant: Granted) -> None:
         link = batch.link(grant.node)
         if link is not None and member.inc == grant.inc and link.received_inc != grant.inc:
             link.expect(grant.inc, stream_start(grant.node, grant.inc, batch.me))
-            _let_go_of_the_stream(batch, grant.node)
+            _release_ahead(batch, grant.node)
             log_rows.tell_all(batch.conn, grant.node)
             log_rows.forget_reminders(batch.conn, grant.node)
         return
@@ -118,10 +118,11 @@ def granted(batch: "Batch", grant: Granted) -> None:
         end(batch, "granted-elsewhere", grant.inc.number)
 
 
-def _let_go_of_the_stream(batch: "Batch", peer: NodeCode) -> None:
-    """What came ahead by stick on a stream that is over waits for its place no longer: it is judged without one."""
-    ahead = (t.parked.c.peer == peer, t.parked.c.state == "ahead")
-    batch.conn.execute(update(t.parked).where(*ahead).values(state="deferred", code="unknown-key"))
+def _release_ahead(batch: "Batch", peer: NodeCode) -> None:
+    """What came ahead by stick of a stream that is over waits for no position any more: the grant has it tried."""
+    mine = (t.parked.c.peer == peer, t.parked.c.state == "ahead")
+    if batch.conn.execute(update(t.parked).where(*mine).values(state="deferred", code="unknown-key")).rowcount:
+        batch.note_deferred()
 
 
 def enrolled(batch: "Batch", parent: NodeCode, found: Enrolled) -> None:

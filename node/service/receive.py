@@ -261,7 +261,10 @@ def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
         elif why is not None:
             _stop(batch, link, why)
         found.asked = compare.asked(document)
+        before = link.received_inc
         found.equal, done = healing.note(batch, link, document)
+        if link.received_inc != before and batch.flags.deferred:  # granted here: what came ahead of its old stream
+            found.applied += _retry(batch, parked.c.code == "unknown-key", "deferred")
         if done:
             found.asked = found.asked.but_whole()
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls

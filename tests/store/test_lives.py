@@ -17,7 +17,6 @@ from node.service import (
     healing,
     joining,
     life,
-    remark,
     upkeep,
     work,
 )
@@ -25,10 +24,10 @@ from node.service.bundle import export_bundle, import_bundle
 from node.service.commit import write
 from node.service.receipt import root_key, topic_receipt
 from node.service.receive import receive_file, receive_request
+from node.store import links
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
-from schemas.exchange import Budget
 from schemas.ids import Tier
 from sync.errors import TransportError
 from sync.keys import unb64
@@ -294,6 +293,28 @@ def test_a_county_heals_by_stick_alone(tree: Tree, tmp_path: Path) -> None:
     tree.check()
 
 
+def test_what_came_ahead_by_stick_of_a_life_that_ends_then_is_taken_with_the_next(tree: Tree, tmp_path: Path) -> None:
+    """Nobody but the city has it: the county was set back to before it wrote it."""
+    tree.settle()
+    backup = saved(tree, "county", tmp_path)
+    lost, kept = opened(tree.county), opened(tree.county, "积水")
+    room = exchange.NOTHING.model_copy(update={"items": 10, "bytes": 1024 * 1024})
+    envelope = exchange.Envelope(CITY, "file", None, None, None, None, room)
+    with reading(tree.county.engine) as conn:
+        link = links.load(conn, CITY)
+    assert link is not None
+    receive_file(tree.city, exchange.document(tree.county, envelope, exchange.Content(link.sent_seq - 1, room))[0])
+    with reading(tree.city.engine) as conn:
+        assert conn.execute(select(t.parked.c.statement, t.parked.c.state)).all() == [(kept, "ahead")]
+    brought_back(tree, "county", backup)
+    heal(tree)
+    assert tree.agree(kept, tree.county, tree.city)[::3] == (COUNTY, "active")
+    with reading(tree.city.engine) as conn:
+        assert conn.execute(select(t.parked.c.state)).scalars().all() == ["done"]
+        assert conn.execute(select(t.topics.c.id).where(t.topics.c.id == lost)).first() is None
+    tree.check()
+
+
 def test_a_parent_restored_unnoticed_learns_of_the_life_it_granted_and_heals(tree: Tree, tmp_path: Path) -> None:
     topic = opened(tree.county)
     tree.settle()
@@ -408,25 +429,3 @@ def test_an_offer_to_a_life_that_is_forgotten_waits_for_its_grant_and_what_follo
 def _waiting(node: Context) -> list[tuple[str, str]]:
     with reading(node.engine) as conn:
         return [tuple(row) for row in conn.execute(select(t.parked.c.state, t.parked.c.code).order_by(t.parked.c.id))]
-
-
-def test_what_came_ahead_by_stick_is_judged_when_its_stream_is_over(tree: Tree, tmp_path: Path) -> None:
-    """The county says two things; the second reaches the city by stick, then the county's disk dies."""
-    topic = opened(tree.county)
-    tree.settle()
-    backup = saved(tree, "county", tmp_path)
-    for text in ("一", "二"):
-        do(tree.county, remark.remark, topic, api.RemarkForm(kind="comment", text=text))
-    with reading(tree.county.engine) as conn:
-        sent = conn.execute(select(t.links.c.sent_seq)).scalar_one()
-    envelope = exchange.Envelope(CITY, "file", None, None, None, None, exchange.NOTHING)
-    room = Budget(items=10, bytes=1024 * 1024, wait_s=0)
-    receive_file(tree.city, exchange.document(tree.county, envelope, exchange.Content(sent - 1, room))[0])
-    assert _waiting(tree.city) == [("ahead", "ahead")]
-    brought_back(tree, "county", backup)
-    heal(tree)
-    assert _waiting(tree.city) == [("done", "unknown-key")]
-    for node in (tree.county, tree.city):
-        with reading(node.engine) as conn:
-            assert conn.execute(select(t.remarks.c.kind)).scalars().all() == ["comment"]
-    tree.check()
