@@ -490,7 +490,7 @@ def _retry(batch: Batch, which: Any, state: str) -> int:
         for row in _parked(batch, wanted, parked.c.state == state):
             if applied := _retry_one(batch, row):
                 done += applied
-                topics.add(row.topic)
+                topics.add(row.topic or row.statement)  # the first entry is the name of its topic
         total += done
         if not done:
             return total

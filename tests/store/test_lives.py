@@ -426,6 +426,26 @@ def test_an_offer_to_a_life_that_is_forgotten_waits_for_its_grant_and_what_follo
     tree.check()
 
 
+def test_a_topic_of_a_life_that_is_forgotten_is_taken_whole_when_its_grant_comes(tree: Tree, tmp_path: Path) -> None:
+    tree.settle()
+    backup = saved(tree, "city", tmp_path)
+    brought_back(tree, "city", backup)
+    heal(tree)
+    topic = opened(tree.city)
+    first = last_statement(tree.city)
+    do(tree.city, delegate.delegate, topic, DOWN)
+    second = last_statement(tree.city)
+    tree.settle()
+    brought_back(tree, "city", backup)
+    hand_over(tree.county, tree.city, first)
+    hand_over(tree.county, tree.city, second)
+    assert _waiting(tree.city) == [("deferred", "unknown-key"), ("deferred", "gap")]
+    heal(tree)
+    assert _waiting(tree.city) == [("done", "unknown-key"), ("done", "gap")]
+    tree.agree(topic, tree.county, tree.city)
+    tree.check()
+
+
 def _waiting(node: Context) -> list[tuple[str, str]]:
     with reading(node.engine) as conn:
         return [tuple(row) for row in conn.execute(select(t.parked.c.state, t.parked.c.code).order_by(t.parked.c.id))]
