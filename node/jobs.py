@@ -19,7 +19,7 @@ from node.domain.errors import DomainError
 from node.domain.refusals import NodeRunning
 from node.service import exchange, guard, summaries, totals, upkeep
 from node.service.log import make_checkpoint
-from node.service.receive import retry_parked
+from node.service.retry import retry_parked
 from node.store.changes import Changes, Look
 from node.store.engine import JOB_LOCK, is_sqlite
 from node.store.health import LOCK_FILE

@@ -15,6 +15,7 @@ from node.domain.refusals import AlreadyDecided, Invalid, NotADescendant, NotAll
 from node.service import life
 from node.service.commit import Batch, write
 from node.service.paging import cursor_after, read_cursor
+from node.service.retry import retry_topic
 from node.service.roster import current
 from node.service.verb import custody_rules
 from node.store import tables as t
@@ -280,6 +281,7 @@ def _claim(batch: Batch, found: Working, reason: str, approved_by: Sequence[str]
     with custody_rules():
         batch.entry(found.id, "claimed", bodies.Claimed(reason=reason, approved_by=list(approved_by)))
     batch.audit("claimed", found.id)
+    retry_topic(batch, found.id)  # remarks may have waited here about what is beside the chain now
 
 
 def _offer_on(batch: Batch, id: TopicId, to: NodeCode) -> None:

@@ -7,41 +7,36 @@ needed: what is refused, held or deferred has not touched the working set.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import and_, func, or_, select, true, update
+from sqlalchemy import func, select, update
 
 from node.context import Context
-from node.service import branches, clones, compare, forks, healing, life, papers, parts, witness
+from node.service import clones, compare, forks, healing, life, papers, parts, witness
 from node.service import roster as rosters
 from node.service.challenges import give_challenge, use_challenge
 from node.service.commit import Batch, write
 from node.service.compare import NOTHING as NOTHING_ASKED
-from node.service.compare import UNVERIFIED, Asked
+from node.service.compare import Asked
 from node.service.parking import first_verdict, kept, next_without_position, park
-from node.service.roster import BRANCHING
+from node.service.retry import RELAYED_CODES, after_fork, reopen, retry_after, retry_keys
 from node.store import links as link_rows
 from node.store.codec import inc_text
 from node.store.engine import reading
 from node.store.links import Link
 from node.store.tables import parked
 from schemas.exchange import Ack, Disposition, Pull, Verdict
-from schemas.ids import NO_INCARNATION, Digest, NodeCode
+from schemas.ids import NO_INCARNATION, NodeCode
 from sync.errors import BadDocument, Deferred, Held, Refused, SyncError
 from sync.exchange import Document, Item, read
 from sync.roster import Roster
-from sync.sealing import ENTRY, REMARK, SUMMARY, Statement, open_many, open_statement, parse
+from sync.sealing import ENTRY, Statement, open_many, open_statement
 from sync.stream import stream_start
-from sync.strict import strict_json
 
 VERDICTS_NOTED_MAX = 100
 """Of one document; they inform people, nothing depends on them."""
-_TOPICS_NAMED = 500
-"""Named in one question; where there are more, all that waits is looked at."""
 DEFERRED_MAX = 50_000
 """Statements of one neighbour that may wait for others; beyond, its documents wait at its own node."""
-_RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "unknown-entry", "frozen", "fork"})
 
 
 @dataclass(slots=True)
@@ -148,19 +143,9 @@ def learn(ctx: Context, raw: bytes, accept: Accept) -> None:
         for item, statement in news:
             if item.id in known or _judge(batch, peer, item, statement)[0] != "applied":
                 continue
-            applied += 1 + (_retry_after(batch, statement) if batch.flags.deferred else 0)
+            applied += 1 + (retry_after(batch, statement) if batch.flags.deferred else 0)
         accept(batch, _checked(ctx, raw, batch.roster))
         batch.audit("papers", None, "done", peer=peer, applied=applied)
-
-
-def retry_parked(ctx: Context) -> int:
-    """Try again what was held for an upgrade, and what waited behind it; done at start. Gives how many were applied."""
-    total = 0
-    with write(ctx) as batch:
-        while done := _retry(batch, parked.c.code.in_(("unknown-kind", "unknown-type")), "held"):
-            total += done + _retry(batch, true(), "deferred")
-        total += _retry_claims(batch, true())
-    return total
 
 
 def _verify(ctx: Context, raw: bytes) -> _Opened:
@@ -264,7 +249,7 @@ def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
         before = link.received_inc
         found.equal, done = healing.note(batch, link, document)
         if link.received_inc != before and batch.flags.deferred:  # granted here: what came ahead of its old stream
-            found.applied += _retry(batch, parked.c.code == "unknown-key", "deferred")
+            found.applied += retry_keys(batch)
         if done:
             found.asked = found.asked.but_whole()
     found.ack, found.acked, found.pulls = _ack(link), link.acked_seq, document.pulls
@@ -329,11 +314,11 @@ def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[State
         if disposition in ("deferred", "held"):
             seq = next_without_position(batch, link.peer)
             park(batch, link, item, seq, disposition, code or "", disposition, relayed, NO_INCARNATION)
-            found.applied += _after_fork(batch, result, code)
+            found.applied += after_fork(batch, result, code)
         elif disposition == "applied":
             found.applied += 1
             if batch.flags.deferred and isinstance(result, Statement):
-                found.applied += _retry_after(batch, result)
+                found.applied += retry_after(batch, result)
 
 
 def _take_items(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
@@ -377,14 +362,14 @@ def _take(batch: Batch, link: Link, found: Received, item: Item, seq: int, resul
     if disposition not in ("applied", "duplicate"):
         state = "refused" if disposition == "refused" else disposition
         park(batch, link, item, seq, disposition, code or "", state, relayed)
-        found.applied += _after_fork(batch, result, code)
+        found.applied += after_fork(batch, result, code)
     if disposition != "applied":
         found.verdicts.append(Verdict(seq=seq, id=item.id, disposition=disposition, code=code))
     else:
         found.applied += 1
     link.receive(item.id)
     if disposition == "applied" and batch.flags.deferred and isinstance(result, Statement):
-        found.applied += _retry_after(batch, result)
+        found.applied += retry_after(batch, result)
 
 
 def _judge(
@@ -403,7 +388,7 @@ def _judge(
         batch.apply(result, peer)
     except SyncError as error:
         forks.prove(batch, result, error)
-        relayed = error.code in _RELAYED_CODES and batch.relay(result, peer)
+        relayed = error.code in RELAYED_CODES and batch.relay(result, peer)
         return _disposition(error), error.code, relayed
     return "applied", None, False
 
@@ -432,120 +417,6 @@ def _catch_up(batch: Batch, link: Link, found: Received) -> None:
         batch.conn.execute(done.values(state="done", disposition="applied"))
         if row.stream_seq <= link.received_seq:
             continue
-        item, result = _reopen(row.raw, row.statement, batch.roster)
+        item, result = reopen(row.raw, row.statement, batch.roster)
         known = batch.known([item.id])
         _take(batch, link, found, item, row.stream_seq, "duplicate" if known else result)
-
-
-def _reopen(raw: bytes, identity: Digest, roster: Roster) -> tuple[Item, Statement | SyncError]:
-    try:
-        signed = parse(raw)
-    except Refused as error:
-        return Item(identity, raw, None, error), error
-    item = Item(signed.id, raw, signed)
-    try:
-        return item, open_statement(signed, roster.keyring)
-    except SyncError as error:
-        return item, error
-
-
-def _retry_after(batch: Batch, applied: Statement) -> int:
-    """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
-    if applied.typ == ENTRY:
-        waited = _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
-        return waited + _retry_beside(batch, applied)
-    if applied.typ in (REMARK, SUMMARY):
-        return 0
-    registry_gap = and_(parked.c.code == "gap", parked.c.topic.is_(None))
-    return _retry(batch, or_(parked.c.code == "unknown-key", registry_gap), "deferred")
-
-
-def _after_fork(batch: Batch, result: Statement | SyncError | str, code: str | None) -> int:
-    """A rival was kept: a claim that stands on it may have come before it, or have ended the matter already (R9)."""
-    if code not in ("fork", "frozen") or not isinstance(result, Statement):
-        return 0
-    topic = result.payload.topic
-    done = _retry_claims(batch, parked.c.topic == topic)
-    found = batch.working(topic)
-    if found.chain is not None and branches.release(batch, found):
-        done += _retry(batch, parked.c.topic == topic, "deferred")  # what is said beside those
-    return done
-
-
-def _retry_claims(batch: Batch, which: Any) -> int:
-    mine = (which, parked.c.state.in_(("held", "deferred")), parked.c.code.in_(forks.CODES))
-    done = sum(_retry_one(batch, row) for row in _parked(batch, *mine) if _is_claim(row.raw))
-    return done + (_retry(batch, which, "deferred") if done else 0)
-
-
-def _is_claim(raw: bytes) -> bool:
-    return strict_json(parse(raw).payload).get("kind") == "claimed"
-
-
-def _retry(batch: Batch, which: Any, state: str) -> int:
-    """Apply parked statements as long as one of them can be, and then what waited for those in their topics."""
-    total, wanted = 0, which
-    while True:
-        done, topics = 0, set()
-        for row in _parked(batch, wanted, parked.c.state == state):
-            if applied := _retry_one(batch, row):
-                done += applied
-                topics.add(row.topic or row.statement)  # the first entry is the name of its topic
-        total += done
-        if not done:
-            return total
-        wanted = or_(which, parked.c.topic.in_(topics) if len(topics) <= _TOPICS_NAMED else true())
-
-
-def _parked(batch: Batch, *which: Any) -> list[Any]:
-    """Those that still wait; a statement may be kept twice, from two neighbours or as an old line, and is applied once.
-
-    One that was passed on unread is stored, and yet waits.
-    """
-    rows = batch.conn.execute(select(parked).where(*which).order_by(parked.c.id)).all()
-    here = batch.known(row.statement for row in rows if not row.relayed)
-    for row in rows:
-        if row.statement in here and not row.relayed:
-            _settle(batch, row.id, "done", row.code)
-    return [row for row in rows if row.relayed or row.statement not in here]
-
-
-def _retry_one(batch: Batch, row: Any) -> int:
-    if row.statement in batch.fresh and not row.relayed:
-        _settle(batch, row.id, "done", row.code)
-        return 0
-    _, result = _reopen(row.raw, row.statement, batch.roster)
-    if isinstance(result, SyncError):
-        if not isinstance(result, Deferred):
-            _settle(batch, row.id, "held" if isinstance(result, Held) else "refused", result.code)
-        return 0
-    try:
-        batch.apply(result, row.peer, relayed=row.relayed, waited=row.code not in UNVERIFIED)
-    except Deferred as error:
-        if (row.state, row.code) != ("deferred", error.code):  # what it waits for now decides when it is tried again
-            _settle(batch, row.id, "deferred", error.code)
-        return 0
-    except SyncError as error:
-        forks.prove(batch, result, error)
-        if not row.relayed and error.code in _RELAYED_CODES and batch.relay(result, row.peer):
-            batch.conn.execute(update(parked).where(parked.c.id == row.id).values(relayed=True))
-        _settle(batch, row.id, "held", error.code)
-        return 0
-    _settle(batch, row.id, "done", row.code)
-    return 1 + (_retry_beside(batch, result) if result.typ == ENTRY else 0)
-
-
-def _retry_beside(batch: Batch, applied: Statement) -> int:
-    """An entry that stands on this one was held while nobody here knew the branch it belongs to (SPEC 14.6)."""
-    topic = applied.payload.topic or applied.id
-    held = (parked.c.topic == topic, parked.c.state == "held", parked.c.code.in_(BRANCHING))
-    total = 0
-    for row in _parked(batch, *held):
-        _, result = _reopen(row.raw, row.statement, batch.roster)
-        if isinstance(result, Statement) and result.typ == ENTRY and result.payload.prev == applied.id:
-            total += _retry_one(batch, row)
-    return total
-
-
-def _settle(batch: Batch, id: int, state: str, code: str) -> None:
-    batch.conn.execute(update(parked).where(parked.c.id == id).values(state=state, code=code))

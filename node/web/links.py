@@ -5,7 +5,7 @@ from starlette.responses import Response
 from node.api.address import node_code
 from node.service.exchange import exchange_now
 from node.service.links import links
-from node.service.receive import retry_parked
+from node.service.retry import retry_parked
 from node.web.pages import Pages
 from node.web.visit import Visit
 from sync.errors import SyncError

@@ -32,7 +32,8 @@ from node.service.commit import Batch
 from node.service.create import Plan, init_node
 from node.service.intake import import_topics
 from node.service.perform import Actor, Command, perform
-from node.service.receive import receive_request, retry_parked
+from node.service.receive import receive_request
+from node.service.retry import retry_parked
 from node.service.verify import verify
 from schemas import api
 from schemas.ids import Tier

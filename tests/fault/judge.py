@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from node.context import Context
 from node.service import joining, life
-from node.service.receive import retry_parked
+from node.service.retry import retry_parked
 from node.service.verify import verify
 from node.store import links as link_rows
 from node.store import office

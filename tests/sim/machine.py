@@ -23,7 +23,7 @@ from node.service.exchange import Lane
 from node.service.guard import GUARD
 from node.service.guard import read as read_guard
 from node.service.identity import load
-from node.service.receive import retry_parked
+from node.service.retry import retry_parked
 from node.store.engine import connect
 from node.store.schema import upgrade
 from schemas.entry import Noted

@@ -17,8 +17,9 @@ from node.service.commit import write
 from node.service.guard import GUARD
 from node.service.open import open_topic
 from node.service.published import publish
-from node.service.receive import receive_file, receive_request, retry_parked
+from node.service.receive import receive_file, receive_request
 from node.service.remark import remark
+from node.service.retry import retry_parked
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from node.context import Context
-from node.service import claims, giveback, life, orphans, read
+from node.service import claims, giveback, life, orphans, read, remark
 from node.service.commit import write
 from node.service.rebuild import rebuild
 from node.service.verify import verify
@@ -131,6 +131,23 @@ def test_a_rival_that_comes_after_the_claim_is_a_proof_and_an_orphan(tree: Tree)
         assert [row.other for row in rows(node, t.equivocations)] == [id], node.identity.code
     assert {state_of(node, another)[3] for node in (tree.city, tree.province)} == {"frozen"}
     rebuilt(tree)
+
+
+def test_who_claims_takes_what_was_said_about_the_held_branch(tree: Tree) -> None:
+    topic = delegated(tree)
+    rival = forge(tree.county, topic, lambda payload: None)
+    hand_over(tree.city, tree.province, rival)
+    for _ in range(2):
+        note(tree.county, topic)
+    do(tree.county, remark.remark, topic, api.RemarkForm(kind="comment", text="见第二条"))
+    tree.settle()
+    waiting = (t.parked.c.topic == topic, t.parked.c.state.in_(("held", "deferred")))
+    assert {row.code for row in rows(tree.province, t.parked, *waiting)} == {"fork", "wrong-prev", "unknown-entry"}
+    claim(tree.province, topic)
+    assert not rows(tree.province, t.parked, *waiting)
+    assert "comment" in {said.kind for said in read.remarks(tree.province, topic, None, 200).items}
+    tree.settle()
+    tree.agree(topic, tree.city, tree.province, tree.other)
 
 
 def test_an_offer_of_a_frozen_chain_is_known_to_be_asked_back(tree: Tree) -> None:

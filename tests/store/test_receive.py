@@ -12,7 +12,8 @@ from node.context import Context
 from node.domain.refusals import NotTheWriter
 from node.service import decide, life, read, remark, work
 from node.service.commit import write
-from node.service.receive import receive_file, receive_reply, receive_request, retry_parked
+from node.service.receive import receive_file, receive_reply, receive_request
+from node.service.retry import retry_parked
 from node.service.verify import verify
 from node.store import tables as t
 from schemas import api

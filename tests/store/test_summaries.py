@@ -10,7 +10,7 @@ from node.context import Context
 from node.service import life, remark, row_check
 from node.service.commit import write
 from node.service.own_rows import own_rows
-from node.service.receive import retry_parked
+from node.service.retry import retry_parked
 from node.service.summaries import tick
 from node.service.verify import verify
 from node.store import aggregation as ag

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from node.service import receive
+from node.service import receive, retry
 from node.service.commit import Batch, write
 from node.store import tables as t
 from node.store.codec import inc_text
@@ -115,7 +115,7 @@ class Liar:
 
 def _told(scene: Scene, raw: bytes) -> str:
     """What becomes of a statement that a neighbour brings."""
-    item, result = receive._reopen(raw, parse(raw).id, scene.batch.roster)
+    item, result = retry.reopen(raw, parse(raw).id, scene.batch.roster)
     return receive._judge(scene.batch, scene.source, item, result)[0]
 
 

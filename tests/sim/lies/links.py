@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from node.service import challenges, receive
+from node.service import challenges, receive, retry
 from node.service.parts import may_pull, to_send
 from node.store import tables as t
 from schemas.exchange import Ack, Pull
@@ -138,7 +138,7 @@ def _sent_before(scene: Scene, code: NodeCode) -> bool:
 
 
 def _judge(scene: Scene, raw: bytes) -> None:
-    item, result = receive._reopen(raw, parse(raw).id, scene.batch.roster)
+    item, result = retry.reopen(raw, parse(raw).id, scene.batch.roster)
     receive._judge(scene.batch, scene.source, item, result)
 
 

@@ -173,14 +173,14 @@ MUTANTS: tuple[Mutant, ...] = (
     m(
         "deferred-waits-for-ever",
         "R16",
-        "node.service.receive:_retry_after",
+        "node.service.retry:retry_after",
         '        waited = _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")\n',
         "        waited = 0\n",
     ),
     m(
         "branch-waits-for-ever",
         "R16",
-        "node.service.receive:_retry_after",
+        "node.service.retry:retry_after",
         "return waited + _retry_beside(batch, applied)",
         "return waited",
         needs=("restore",),
@@ -188,14 +188,14 @@ MUTANTS: tuple[Mutant, ...] = (
     m(
         "new-key-opens-nothing",
         "R16",
-        "node.service.receive:_retry_after",
+        "node.service.retry:retry_after",
         'return _retry(batch, or_(parked.c.code == "unknown-key", registry_gap), "deferred")',
         "return 0",
     ),
     m(
         "upgrade-opens-nothing",
         "R16",
-        "node.service.receive:retry_parked",
+        "node.service.retry:retry_parked",
         'while done := _retry(batch, parked.c.code.in_(("unknown-kind", "unknown-type")), "held"):',
         "while done := 0:",
         needs=("older-version",),
