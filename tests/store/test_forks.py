@@ -147,7 +147,7 @@ def test_who_claims_takes_what_was_said_about_the_held_branch(tree: Tree) -> Non
     assert not rows(tree.province, t.parked, *waiting)
     assert "comment" in {said.kind for said in read.remarks(tree.province, topic, None, 200).items}
     tree.settle()
-    tree.agree(topic, tree.city, tree.province, tree.other)
+    tree.agree(topic, tree.city, tree.province)
 
 
 def test_an_offer_of_a_frozen_chain_is_known_to_be_asked_back(tree: Tree) -> None:
