@@ -146,6 +146,7 @@ def test_who_claims_takes_what_was_said_about_the_held_branch(tree: Tree) -> Non
     claim(tree.province, topic)
     assert not rows(tree.province, t.parked, *waiting)
     assert "comment" in {said.kind for said in read.remarks(tree.province, topic, None, 200).items}
+    hand_over(tree.province, tree.city, rival)
     tree.settle()
     tree.agree(topic, tree.city, tree.province)
 
