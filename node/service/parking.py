@@ -1,8 +1,9 @@
 """What a neighbour brought and is not applied is kept, until it can be or as evidence (SPEC 8.4)."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from node.service.commit import Batch
 from node.service.compare import UNVERIFIED
@@ -67,10 +68,16 @@ def first_verdict(batch: Batch, link: Link, item: Item, seq: int) -> Verdict:
     return Verdict(seq=seq, id=item.id, disposition=row.disposition, code=row.code)
 
 
-def kept(batch: Batch, ids: Sequence[Digest]) -> set[Digest]:
-    """Those that wait here already, verified."""
-    mine = (parked.c.statement.in_(ids), parked.c.state.in_(("held", "deferred")), parked.c.code.not_in(UNVERIFIED))
-    return set(batch.conn.execute(select(parked.c.statement).where(*mine)).scalars())
+def kept(batch: Batch, items: Sequence[Item]) -> set[Digest]:
+    """Those that wait here already: verified, or with the very bytes that wait for a key and are tried with it."""
+    raws = {item.id: item.raw for item in items}
+    mine = (parked.c.statement.in_(raws), parked.c.state.in_(("held", "deferred")))
+    rows = batch.conn.execute(select(parked.c.statement, parked.c.code, parked.c.raw).where(*mine))
+    return {row.statement for row in rows if row.code not in UNVERIFIED or _waits_for_a_key(row, raws[row.statement])}
+
+
+def _waits_for_a_key(row: Row[Any], raw: bytes) -> bool:
+    return (row.code, row.raw) == ("unknown-key", raw)
 
 
 def next_without_position(batch: Batch, peer: NodeCode) -> int:

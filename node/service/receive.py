@@ -306,7 +306,7 @@ def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[State
     olds = found.document.olds
     if not olds:
         return
-    known = batch.known(item.id for item in olds) | kept(batch, [item.id for item in olds])
+    known = batch.known(item.id for item in olds) | kept(batch, olds)
     for item, result in zip(olds, opened, strict=True):
         if item.signed is None or item.id in known or item.id in batch.fresh:
             continue

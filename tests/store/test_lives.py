@@ -28,6 +28,7 @@ from node.store import links
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
+from schemas.exchange import Heal
 from schemas.ids import Tier
 from sync.errors import TransportError
 from sync.keys import unb64
@@ -437,13 +438,41 @@ def test_a_topic_of_a_life_that_is_forgotten_is_taken_whole_when_its_grant_comes
     second = last_statement(tree.city)
     tree.settle()
     brought_back(tree, "city", backup)
-    hand_over(tree.county, tree.city, first)
+    for _ in range(2):  # who heals is sent it again and again, and keeps it once
+        hand_over(tree.county, tree.city, first)
     hand_over(tree.county, tree.city, second)
     assert _waiting(tree.city) == [("deferred", "unknown-key"), ("deferred", "gap")]
     heal(tree)
     assert _waiting(tree.city) == [("done", "unknown-key"), ("done", "gap")]
     tree.agree(topic, tree.county, tree.city)
     tree.check()
+
+
+def test_a_child_that_holds_its_grant_for_half_of_a_contradiction_is_granted_it_again(
+    tree: Tree, tmp_path: Path
+) -> None:
+    """The city is set back unnoticed, and writes the county's grant where that of another county was."""
+    tree.settle()
+    backup = saved(tree, "city", tmp_path, with_guard=True)
+    with write(tree.other) as batch:
+        life.end(batch, "by-hand")
+    heal(tree)
+    brought_back(tree, "city", backup)
+    with write(tree.county) as batch:
+        life.end(batch, "by-hand")
+    nonce = life.now(tree.county).inc.nonce
+    with write(tree.city) as batch:
+        healing._grant(batch, batch.link(COUNTY), Heal(nonce=nonce, number=1, ready=True))
+    with write(tree.city) as batch:
+        life.end(batch, "by-hand")
+    heal(tree)
+    assert [life.now(node).inc.number for node in (tree.city, tree.county)] == [2, 2]
+    with reading(tree.county.engine) as conn:
+        proofs = conn.execute(select(t.equivocations.c.author)).scalars().all()
+    assert proofs == [CITY]
+    topic = opened(tree.county)
+    tree.settle()
+    tree.agree(topic, tree.county, tree.city)
 
 
 def _waiting(node: Context) -> list[tuple[str, str]]:
