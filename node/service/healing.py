@@ -172,7 +172,8 @@ def _grant(batch: Batch, link: Link, heal: Heal) -> None:
     everywhere."""
     member = batch.roster.members[link.peer]
     if any(inc.nonce == heal.nonce for inc in member.incs):
-        _grant_again(batch, link.peer, heal.nonce)
+        if member.inc.nonce == heal.nonce and (link.received_inc, link.received_seq) == (member.inc, 0):
+            _grant_again(batch, link.peer, heal.nonce)
         return
     granted = member.inc.number
     number = 1 + max(life.plausible(heal.number, granted), granted)
@@ -182,8 +183,9 @@ def _grant(batch: Batch, link: Link, heal: Heal) -> None:
 
 
 def _grant_again(batch: Batch, child: NodeCode, nonce: str) -> None:
-    """A child that goes on asking may hold the grant for one half of a contradiction: this node wrote another entry at
-    its place and forgot it (R9). In a life that began since, the same grant has another place."""
+    """A child that goes on asking, and has said nothing in the life it was granted, may hold the grant for half of a
+    contradiction: this node wrote another entry at its place and forgot it (R9). In a life that began since, the same
+    grant has another place."""
     mine = (t.registry.c.author == batch.me, t.registry.c.kind == "granted")
     query = select(t.registry.c.inc, t.statements.c.raw).join(t.statements, t.statements.c.id == t.registry.c.id)
     for row in batch.conn.execute(query.where(*mine).order_by(t.statements.c.pos.desc())):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from node.service.commit import Batch
 from node.service.compare import UNVERIFIED
@@ -76,7 +76,7 @@ def kept(batch: Batch, items: Sequence[Item]) -> set[Digest]:
     return {row.statement for row in rows if row.code not in UNVERIFIED or _waits_for_a_key(row, raws[row.statement])}
 
 
-def _waits_for_a_key(row: Row[Any], raw: bytes) -> bool:
+def _waits_for_a_key(row: Any, raw: bytes) -> bool:
     return (row.code, row.raw) == ("unknown-key", raw)
 
 
