@@ -183,7 +183,7 @@ class Checker:
         who = (said["author"], tuple(said["inc"]))
         if self._entry_at.get((topic, term, said["seq"]), id) != id or self.forked.get(said["prev"] or ""):
             self.forked[id] = topic
-        if who not in self._world.ledger.excused:
+        if who not in self._world.ledger.excused and not self._is_after_a_fork(topic, term, said):
             if self._entry_at.setdefault((topic, term, said["seq"]), id) != id:
                 raise Violation(f"I3: two entries at {term} {said['seq']} of topic {self._number[topic]}")
             if self._opener.setdefault((topic, term), who) != who:
@@ -197,6 +197,13 @@ class Checker:
             self._check_disposed(said["author"], topic)
         if said["kind"] == "claimed" and said["body"]["approved_by"]:
             self._check_asked(said["author"], topic)
+
+    def _is_after_a_fork(self, topic: TopicId, term: str, said: Payload) -> bool:
+        """Whether what is there already stands on another entry, and one of both on half of a fork: an offer that was
+        signed twice by a node that ran twice may be accepted twice, by one node in two lives."""
+        there = self._entry_at.get((topic, term, said["seq"]))
+        before = self.payloads[there]["prev"] if there else None
+        return before != said["prev"] and any(id in self.forked for id in (before, said["prev"]))
 
     def _check_number(self, author: NodeCode, grant: Payload) -> None:
         """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived.

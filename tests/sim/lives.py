@@ -146,10 +146,14 @@ class Lives:
         return machine.code
 
     def _excuse(self, machine: Machine) -> None:
+        """The life it was set back into may sign anything again; so may the one it is to hear the grant of, where it
+        was set back to before that."""
         self._world.network.forget_used(machine.code)
-        if machine.inc.number:
-            self._world.ledger.excused.add((machine.code, tuple(machine.inc)))
-            self._world.ledger.over.discard((machine.code, tuple(machine.inc)))
+        number, nonce = machine.inc
+        granted = self._world.checker.oracle.lives.get(machine.code, [])
+        for inc in [machine.inc] if number else [inc for inc in granted if inc[1] == nonce]:
+            self._world.ledger.excused.add((machine.code, tuple(inc)))
+            self._world.ledger.over.discard((machine.code, tuple(inc)))
 
     def power_cut(self) -> str:
         machine = self._machine()

@@ -1,11 +1,11 @@
 """Seeded bugs: each is still where it was put, and is noticed by the very seed that the record names."""
 
-import re
 from pathlib import Path
 
 import pytest
 
 from tests.sim.mutants import record
+from tests.sim.mutants.by_test import noticed
 from tests.sim.mutants.catalogue import ALL, NOT_RULES
 from tests.sim.mutants.mutant import Edit, Misplaced, Mutant, source_of
 from tests.sim.mutants.trial import in_a_process
@@ -38,11 +38,11 @@ def test_every_rule_has_its_mutants() -> None:
     assert {f"R{n}" for n in range(1, 21)} - {mutant.rule for mutant in ALL} == set(NOT_RULES)
 
 
-@pytest.mark.parametrize("named", sorted({mutant.elsewhere for mutant in ALL if mutant.elsewhere}))
-def test_the_test_named_for_a_mutant_exists(named: str) -> None:
-    file, _, name = named.partition("::")
-    text = (ROOT / file).read_text(encoding="utf-8")
-    assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE) if name else text
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", [mutant for mutant in ALL if mutant.elsewhere], ids=lambda mutant: mutant.name)
+def test_the_test_that_is_named_for_a_mutant_notices_it(mutant: Mutant) -> None:
+    found, said = noticed(mutant.name, [mutant.elsewhere], TIMEOUT_S)
+    assert found, said
 
 
 def test_the_page_of_mutants_is_the_one_of_the_record() -> None:

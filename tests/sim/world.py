@@ -246,7 +246,7 @@ class World:
         child.busy.add(lane_name)
         epoch = child.epoch
         ends = (child, self.parent_of(child))
-        before = [end.generation for end in ends]
+        before, healed = [end.generation for end in ends], [end for end in ends if end.healing]
         try:
             with child.at_work() as ctx:
                 view = call(ctx, lane, 25 if lane_name == "wait" else 0)
@@ -266,6 +266,12 @@ class World:
         if before == [end.generation for end in ends]:
             ends[0].unmet.discard(ends[1].code)
             ends[1].unmet.discard(ends[0].code)
+        for end in healed:
+            if (
+                end.code,
+                tuple(end.inc),
+            ) in self.ledger.excused:  # it lived in it before, and was set back to before that
+                end.unmet = set(self.neighbours(end.code))
         return f"{name}: sent {view.sent} received {view.received} backlog {view.backlog}"
 
     def _lane(self, child: Machine, name: str) -> Lane:

@@ -58,6 +58,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if not mine.live and mine.inc.nonce == grant.inc.nonce:",
         "if not mine.live:",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_nobody_lives_in_a_grant_for_another_nonce",
     ),
     m(
         "keeps-its-nonce",
@@ -280,6 +281,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.clones:check",
         "if limit is not None and newest <= limit:",
         "if limit is not None and newest < 0:",
+        elsewhere="tests/store/test_claims.py::test_a_late_request_of_an_instance_never_heard_makes_no_clone_of_the_one_that_lives",
     ),
     m(
         "late-start-replaces",
@@ -287,7 +289,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.clones:check",
         "limit = last if replaced is None else replaced",
         "limit = replaced",
-        "tests/store/test_claims.py::test_a_late_request_of_an_instance_never_heard_makes_no_clone_of_the_one_that_lives",
     ),
     m(
         "claims-what-is-on-offer",
@@ -296,6 +297,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if offer is not None and not declined and not lost_offer:",
         'if offer is not None and offer.to == "":',
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_an_open_offer_of_a_dead_life_is_its_receivers_to_answer",
     ),
     m(
         "dead-are-alive",
@@ -321,6 +323,7 @@ MUTANTS: tuple[Mutant, ...] = (
         'all(peer.state != "asked" for peer in self.peers)',
         'all(peer.state != "asked" for peer in self.peers if peer.relation == "parent")',
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_a_city_lives_again_only_with_what_its_children_have",
     ),
     m(
         "grants-before-ready",
@@ -385,6 +388,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "number = 1 + _number(batch.ctx, batch.conn, found)",
         "number = max(2, _number(batch.ctx, batch.conn, found))",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_a_root_lives_again_after_it_has_heard_its_neighbours_and_in_a_new_number",
     ),
     m(
         "root-rises-alone",
@@ -393,6 +397,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "or found.life.healing_since is None or not found.ready:",
         "or found.life.healing_since is None:",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_a_root_lives_again_after_it_has_heard_its_neighbours_and_in_a_new_number",
     ),
     m(
         "asker-is-not-believed",
@@ -401,6 +406,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "number = 1 + max(life.plausible(heal.number, granted), granted)",
         "number = 1 + granted",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_the_number_that_the_asker_knows_counts",
     ),
     # ---- R19: keys in other hands ----
     m(

@@ -38,7 +38,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.receive:receive_reply",
         "if (header.from_, header.session, header.nonce) != (peer, session, nonce)",
         "if (header.from_, header.session) != (peer, session)",
-        "tests/edge/test_evil_parent.py::test_reply_recorded_and_given_again_is_no_answer",
     ),
     m(
         "more-than-a-challenge",
@@ -130,6 +129,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "sync.stream:stream_hash",
         "bytes.fromhex(previous) + bytes.fromhex(identity)",
         "bytes.fromhex(identity)",
+        elsewhere="tests/wire/test_vectors.py::test_vector_has_its_outcome",
     ),
     # ---- R16: good and bad documents, unread and early statements ----
     m(
@@ -191,6 +191,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.retry:retry_after",
         'return _retry(batch, or_(parked.c.code == "unknown-key", registry_gap), "deferred")',
         "return 0",
+        elsewhere="tests/store/test_lives.py::test_a_topic_of_a_life_that_is_forgotten_is_taken_whole_when_its_grant_comes",
     ),
     m(
         "upgrade-opens-nothing",
@@ -214,6 +215,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if found is None or not {self.me, statement.payload.author} <= found.concerned:",
         "if found is None or found.id:",
         needs=("older-version",),
+        elsewhere="tests/store/test_receive.py::test_an_entry_ahead_of_its_turn_is_kept_relayed_and_applied_when_the_gap_closes",
     ),
     m(
         "unread-is-applied",

@@ -3,7 +3,6 @@
 from tests.sim.mutants.mutant import Edit, Mutant, m
 
 _CUSTODY_TEST = "tests/wire/test_custody.py::test_rule"
-_SECOND_GUARD = "a second guard stands before it where entries come in; this one is for chains verified again"
 
 MUTANTS: tuple[Mutant, ...] = (
     # ---- R1: one writer a term, and the four openers ----
@@ -29,8 +28,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "sync.custody:_check_position",
         "if entry.prev != chain.head:",
         "if entry.prev is None:",
-        "tests/wire/test_custody.py::test_verify_takes_no_other_order_and_no_gap",
-        _SECOND_GUARD,
     ),
     m(
         "anybody-accepts",
@@ -162,8 +159,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "sync.custody:_offer",
         "if body.to == chain.custodian:",
         "if body.to == chain.topic:",
-        _CUSTODY_TEST,
-        "whom else one may offer to is asked first where entries come in; this one is for chains verified again",
     ),
     m(
         "report-piles-up",
@@ -371,6 +366,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if branch.chain.rank <= before.rank:",
         "if branch.chain.rank[0].g < before.rank[0].g:",
         needs=("claim",),
+        elsewhere="tests/store/test_claims.py::test_two_arbiters_that_claim_at_once_leave_one_chain_and_a_named_orphan",
     ),
     m(
         "orphan-stays-here",
@@ -395,6 +391,7 @@ MUTANTS: tuple[Mutant, ...] = (
         'return {**row, "disposed": kind}',
         "return row",
         needs=("claim",),
+        elsewhere="tests/store/test_guards.py::test_an_orphan_that_comes_after_its_disposal_is_disposed_of_and_only_once",
     ),
     m(
         "orphans-dispose",
@@ -403,6 +400,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "batch.conn.execute(update(orphans).where(orphans.c.topic == topic).values(disposed=None))",
         "pass",
         needs=("claim",),
+        elsewhere="tests/store/test_guards.py::test_what_a_lost_branch_disposed_of_is_not_disposed_of",
     ),
     m(
         "lost-branch-is-forgotten",
@@ -419,6 +417,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if branches.undisposed(batch, topic):",
         'if topic == "":',
         needs=("claim",),
+        elsewhere="tests/store/test_claims.py::test_what_a_restored_county_wrote_unsent_before_is_an_orphan_to_be_named",
     ),
     m(
         "disposes-twice",
@@ -427,6 +426,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if row.disposed is not None:",
         'if row.disposed == "":',
         needs=("claim",),
+        elsewhere="tests/store/test_guards.py::test_an_orphan_that_comes_after_its_disposal_is_disposed_of_and_only_once",
     ),
     # ---- R9: contradictions ----
     m(

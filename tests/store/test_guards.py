@@ -1,0 +1,167 @@
+"""Guards of R8 and R10 to R13 that another stands behind, or that few runs of the simulator come to: each one alone.
+
+`tests/sim/mutants` names these tests for the bugs that the simulator does not notice.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from node.domain.refusals import AlreadyDecided
+from node.service import decide, escalate, exchange, giveback, healing, life, orphans, work
+from node.service.commit import write
+from schemas import api
+from schemas.entry import Claimed
+from schemas.exchange import Heal
+from sync.errors import TransportError
+from sync.sealing import identity, parse
+from tests.nodes import do, state_of
+from tests.store.lives import UP, brought_back, hand_over, heal, last_statement, opened, saved
+from tests.store.test_forks import claim, undisposed
+from tests.store.tree import CITY, COUNTY, OTHER, Tree, accept, delegated, forge, note, offer_down
+
+ASIDE = api.DisposeForm(decision="set_aside", reason="写了两次")
+NONCE = "ab" * 16
+
+
+def test_an_orphan_that_comes_after_its_disposal_is_disposed_of_and_only_once(tree: Tree) -> None:
+    topic = delegated(tree)
+    rival = forge(tree.county, topic, lambda payload: None)
+    note(tree.county, topic)
+    tree.settle()
+    claim(tree.city, topic)
+    tree.settle()
+    accept(tree.other, topic)
+    tree.settle()
+    hand_over(tree.city, tree.other, rival)
+    id = identity(parse(rival).payload)
+    do(tree.other, orphans.dispose, topic, id, ASIDE)
+    with pytest.raises(AlreadyDecided):
+        do(tree.other, orphans.dispose, topic, id, ASIDE)
+    heal(tree)
+    assert orphans.orphans(tree.city, topic).items == []
+    hand_over(tree.other, tree.city, rival)
+    heal(tree)
+    assert [item.disposed for item in orphans.orphans(tree.city, topic).items] == ["set_aside"]
+    assert undisposed(tree.province, topic) == undisposed(tree.county, topic) == set()
+
+
+def test_what_a_lost_branch_disposed_of_is_not_disposed_of(tree: Tree) -> None:
+    """The city claims and sets an entry aside, the province claims above it: the entry is to be named again."""
+    topic = opened(tree.county)
+    do(tree.county, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.city, decide.accept, topic, api.AcceptForm())
+    do(tree.city, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.province, decide.decline, topic, api.DeclineForm(code="not_our_power", reason="县里的事"))
+    tree.settle()
+    do(tree.city, giveback.give_back, topic, api.ReasonForm(reason="退回"))
+    tree.settle()
+    do(tree.county, decide.accept, topic, api.AcceptForm())
+    tree.settle()
+    rival = forge(tree.county, topic, lambda payload: None)
+    note(tree.county, topic)
+    tree.settle()
+    claimed = Claimed(reason="并行", approved_by=["甲", "乙"])
+    with write(tree.city) as batch:
+        batch.entry(topic, "claimed", claimed)
+    hand_over(tree.county, tree.city, rival)
+    id = identity(parse(rival).payload)
+    do(tree.city, orphans.dispose, topic, id, ASIDE)
+    assert undisposed(tree.city, topic) == set()
+    with write(tree.province) as batch:
+        batch.entry(topic, "claimed", claimed)
+    heal(tree)
+    hand_over(tree.city, tree.province, rival)
+    assert id in undisposed(tree.city, topic)
+    assert undisposed(tree.city, topic) == undisposed(tree.province, topic)
+
+
+def test_who_was_granted_another_life_elsewhere_ends_its_own_and_is_not_heard_in_it(tree: Tree) -> None:
+    """The city was told of a restore of the county by somebody else than the county that runs."""
+    topic = opened(tree.county)
+    tree.settle()
+    with write(tree.city) as batch:
+        link = batch.link(COUNTY)
+        assert link is not None
+        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    before = state_of(tree.city, topic)
+    note(tree.county, topic, "还不知道")
+    exchange.call(tree.county, tree.lanes[COUNTY])
+    assert state_of(tree.city, topic)[1] == before[1]
+    assert not life.now(tree.county).live
+    heal(tree)
+    assert life.now(tree.county).inc.number == 3
+
+
+def test_nobody_lives_in_a_grant_for_another_nonce(tree: Tree) -> None:
+    tree.settle()
+    with write(tree.county) as batch:
+        life.end(batch, "by-hand")
+    with write(tree.city) as batch:
+        link = batch.link(COUNTY)
+        assert link is not None
+        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    hand_over(tree.city, tree.county, last_statement(tree.city))
+    assert not life.now(tree.county).live
+
+
+def test_a_city_lives_again_only_with_what_its_children_have(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    backup = saved(tree, "city", tmp_path)
+    for _ in range(3):
+        note(tree.county, topic)
+    tree.settle(tree.county)
+    brought_back(tree, "city", backup)
+    for _ in range(5):
+        exchange.call(tree.city, tree.lanes[CITY])
+    assert not life.now(tree.city).live
+    for child in (COUNTY, CITY, OTHER) * 5:
+        try:
+            exchange.call(
+                tree.city if child == CITY else getattr(tree, {COUNTY: "county", OTHER: "other"}[child]),
+                tree.lanes[child],
+            )
+        except TransportError:
+            continue
+        if life.now(tree.city).live:
+            break
+    assert life.now(tree.city).live
+    assert state_of(tree.city, topic)[1] == state_of(tree.county, topic)[1]
+
+
+def test_the_number_that_the_asker_knows_counts(tree: Tree) -> None:
+    tree.settle()
+    with write(tree.city) as batch:
+        link = batch.link(COUNTY)
+        assert link is not None
+        healing._grant(batch, link, Heal(nonce=NONCE, number=6, ready=True))
+        assert batch.roster.members[COUNTY].inc.number == 7
+
+
+def test_a_root_lives_again_after_it_has_heard_its_neighbours_and_in_a_new_number(tree: Tree, tmp_path: Path) -> None:
+    tree.settle()
+    backup = saved(tree, "province", tmp_path)
+    for number in (2, 3):
+        brought_back(tree, "province", backup)
+        with write(tree.province) as batch:
+            healing.rise(batch)
+        assert not life.now(tree.province).live
+        heal(tree)
+        assert life.now(tree.province).inc.number == number
+
+
+def test_an_open_offer_of_a_dead_life_is_its_receivers_to_answer(tree: Tree) -> None:
+    topic = opened(tree.city)
+    offer_down(tree.city, topic, COUNTY)
+    tree.settle()
+    with write(tree.city) as batch:
+        life.end(batch, "by-hand")
+    heal(tree)
+    assert state_of(tree.province, topic)[3] == "offered"
+    accept(tree.county, topic)
+    heal(tree)
+    assert tree.agree(topic, tree.county, tree.city, tree.province)[0] == COUNTY
+    do(tree.county, work.note, topic, api.NoteForm(text="接办"))
