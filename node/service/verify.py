@@ -172,16 +172,17 @@ class _Check:
         return {code for code, own in stored.items() if own} == set(found.topic.areas)
 
     def _check_delivery(self, some: list[Folded], neighbours: frozenset[NodeCode]) -> None:
-        """Every entry is on the stream to every neighbour that takes part, unless it came from there."""
+        """Every entry is on the stream to every neighbour that takes part, unless it came from there or is its own."""
         e, o, s = t.entries.c, t.outbox.c, t.statements.c
         ids = [folded.working.id for folded in some]
-        here = select(e.topic, s.source, func.count().label("n")).join(t.statements, s.id == e.id)
-        came: dict[TopicId, dict[NodeCode | None, int]] = {id: {} for id in ids}
-        for row in self._conn.execute(here.where(e.topic.in_(ids)).group_by(e.topic, s.source)):
-            came[row.topic][row.source] = row.n
-        now = select(e.topic, o.peer, e.id).join(t.outbox, o.statement == e.id).where(e.topic.in_(ids))
+        here = select(e.topic, s.source, e.author, func.count().label("n")).join(t.statements, s.id == e.id)
+        came: dict[TopicId, dict[tuple[NodeCode | None, NodeCode], int]] = {id: {} for id in ids}
+        for row in self._conn.execute(here.where(e.topic.in_(ids)).group_by(e.topic, s.source, e.author)):
+            came[row.topic][row.source, row.author] = row.n
+        mine = e.topic.in_(ids)
+        now = select(e.topic, o.peer, e.id).join(t.outbox, o.statement == e.id).where(mine, e.author != o.peer)
         b = t.sent_before.c
-        before = select(e.topic, b.peer, e.id).join(t.sent_before, b.statement == e.id).where(e.topic.in_(ids))
+        before = select(e.topic, b.peer, e.id).join(t.sent_before, b.statement == e.id).where(mine, e.author != b.peer)
         gone = now.union(before).subquery()
         counted = select(gone.c.topic, gone.c.peer, func.count().label("n")).group_by(gone.c.topic, gone.c.peer)
         went = {(row.topic, row.peer): row.n for row in self._conn.execute(counted)}
@@ -190,7 +191,7 @@ class _Check:
             if chain is None or self._ctx.identity.code not in chain.participants:
                 continue
             for peer in neighbours & chain.participants:
-                due = sum(came[topic].values()) - came[topic].get(peer, 0)
+                due = sum(n for known_by, n in came[topic].items() if peer not in known_by)
                 if went.get((topic, peer), 0) < due:
                     self._findings.add("delivery", f"of topic {topic}", f"entries are not on the stream to {peer}")
 

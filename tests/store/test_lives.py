@@ -448,6 +448,23 @@ def test_a_topic_of_a_life_that_is_forgotten_is_taken_whole_when_its_grant_comes
     tree.check()
 
 
+def test_what_came_back_from_below_is_not_owed_to_its_author(tree: Tree, tmp_path: Path) -> None:
+    """The city has the first entry of the province's topic from the county, and the rest from the province."""
+    tree.settle()
+    backup = saved(tree, "city", tmp_path)
+    topic = opened(tree.province)
+    first = last_statement(tree.province)
+    do(tree.province, delegate.delegate, topic, DOWN)
+    tree.settle()
+    brought_back(tree, "city", backup)
+    hand_over(tree.county, tree.city, first)
+    heal(tree)
+    do(tree.county, decide.accept, topic, api.AcceptForm())
+    heal(tree)
+    assert tree.agree(topic, tree.county, tree.city, tree.province)[0] == COUNTY
+    tree.check()
+
+
 def test_a_child_that_holds_its_grant_for_half_of_a_contradiction_is_granted_it_again(
     tree: Tree, tmp_path: Path
 ) -> None:
