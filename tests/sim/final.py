@@ -105,6 +105,8 @@ def _check_nothing_waits(world: "World", machine: Machine, unread: set[TopicId])
             code in FORKED or (code == "unknown-entry" and _is_about_what_is_lost(world, machine, id))
         ):
             continue
+        if code == "revoked-key" and not any(m.rows("SELECT 1 FROM statements WHERE id = ?", id) for m in world.joined):
+            continue  # it came ahead by stick of what went with a disk, and so under a key that is revoked since
         if topic not in unread or state == "ahead":
             raise Violation(f"I12: {machine.code} still keeps {peer} {seq} as {state} ({code})")
     refused = machine.rows("SELECT code FROM parked WHERE state = 'refused'")
@@ -118,7 +120,7 @@ def _check_nothing_waits(world: "World", machine: Machine, unread: set[TopicId])
 def _is_about_what_is_lost(world: "World", machine: Machine, remark: Digest) -> bool:
     """Whether a remark is about an entry that is kept frozen here, at no node any more, or nowhere but in a fork."""
     about = world.ledger.payloads[remark]["entry"]
-    frozen = machine.rows("SELECT code FROM parked WHERE statement = ? AND state = 'held'", about)
+    frozen = machine.rows("SELECT code FROM parked WHERE statement = ? AND state IN ('held', 'deferred')", about)
     if frozen and all(code in FORKED for (code,) in frozen):
         return True
     here = "SELECT 1 FROM entries WHERE id = ?1 UNION SELECT 1 FROM orphans WHERE id = ?1"
@@ -331,6 +333,7 @@ def _check_tree(world: "World", machines: list[Machine], unread: set[TopicId]) -
     for machine in machines:
         for id, topic, kind in machine.rows(_TREE):
             entry_of[id] = (topic, kind)
+    here = {topic for topic, _ in entry_of.values()}
     for id in world.checker.order:
         origin = world.checker.payloads[id]["author"]
         seen = world.checker.seen(origin, id)
@@ -340,8 +343,8 @@ def _check_tree(world: "World", machines: list[Machine], unread: set[TopicId]) -
             raise Violation(f"I16: topic {world.checker.number(id)} is closed over an open part")
         _check_told(world, id, seen.chain)
         for child in seen.chain.children:
-            if child.state == "detached" and child.topic == child.entry:
-                continue  # its topic was not at the node that let go of it
+            if child.state == "detached" and (child.topic == child.entry or child.topic not in here):
+                continue  # its topic was not at the node that let go of it, or went with a disk afterwards
             if child.head is not None and entry_of.get(child.head, ("", ""))[0] != child.topic:
                 raise Violation("I16: a part is named with a head that is not its own")
             if child.state == "closed" and entry_of[child.head or ""][1] != "closed":
