@@ -4,7 +4,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from node.domain.refusals import Refusal
+from node.domain.refusals import NotFound, Refusal
 from node.service.bundle import export_bundle, import_bundle
 from node.service.commit import write
 from node.service.exchange import Content, Envelope, document
@@ -51,7 +51,10 @@ class Events:
         """One of the enabled faults."""
         name = self._chance.choice(self._names)
         act = getattr(self.lives, name.replace("-", "_"), None) or getattr(self, "_" + name.replace("-", "_"))
-        return f"{name} {act()}"
+        try:
+            return f"{name} {act()}"
+        except NoRoom:  # a person at the machine is told
+            return f"{name}: no room"
 
     def _count(self, name: str) -> None:
         self._world.tally.fault(name)
@@ -139,7 +142,10 @@ class Events:
         """Write a bundle for a neighbour; it arrives whenever it arrives."""
         sender, receiver = self._link()
         with sender.at_work() as ctx:
-            raw = export_bundle(ctx, receiver.code, plain=True)
+            try:
+                raw = export_bundle(ctx, receiver.code, plain=True)
+            except NotFound:
+                return f"{sender.code} was set back to before it knew {receiver.code}"
         self._world.see(raw)
         self._world.ledger.check_released(raw)
         bundles = self._world.bundles

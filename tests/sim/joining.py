@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from node.domain.refusals import BadToken
 from node.service import joining
 from node.service.commit import write
 from schemas.ids import NodeCode
@@ -20,14 +21,26 @@ def join(world: "World", code: NodeCode) -> None:
         return
     if code not in world.tokens:
         with parent.at_work("second-process" in world.options.faults) as ctx, write(ctx) as batch:
-            token = joining.invite(batch, code, child.tier, child.ctx.identity.name)
+            renewal = None
+            if batch.roster.get(code) is not None:  # its answer went with the parent's disk, and others know of it
+                child.burn_down()
+                renewal = joining.Renewal("set up anew", revoked=False)
+            token = joining.invite(batch, code, child.tier, child.ctx.identity.name, renewal)
         world.tokens[code] = token
     with child.at_work() as ctx:
         request = joining.join_request(ctx, world.tokens[code])
     with parent.at_work() as ctx:
-        answer = joining.enrol_child(ctx, request)
-        if joining.enrol_child(ctx, request) != answer:
+        try:
+            answer = joining.enrol_child(ctx, request)
+        except BadToken:
+            if not parent.restored:
+                raise
+            del world.tokens[code]  # it was set back to before it invited
+            answer = None
+        if answer is not None and joining.enrol_child(ctx, request) != answer:
             raise Violation(f"R14: {parent.code} answered the same join request in two ways")
+    if answer is None:
+        return join(world, code)
     with child.at_work() as ctx:
         joining.finish_join(ctx, world.tokens[code], answer)
     child.renew()
