@@ -12,7 +12,7 @@ from tests.sim.mutants.trial import in_a_process
 
 ROOT = Path(__file__).parents[2]
 CAUGHT = record.caught()
-NOTICED_MIN = 110
+NOTICED_MIN = 125
 OTHER_SEEDS = 30
 TIMEOUT_S = 300.0
 

@@ -1,4 +1,4 @@
-"""Guards of R8 and R10 to R13 that another stands behind, or that few runs of the simulator come to: each one alone.
+"""Guards of R8, R10 to R13 and R16 that another stands behind, or that few runs of the simulator come to: each one alone.
 
 `tests/sim/mutants` names these tests for the bugs that the simulator does not notice.
 """
@@ -10,18 +10,22 @@ import pytest
 from node.domain.refusals import AlreadyDecided
 from node.service import decide, escalate, exchange, giveback, healing, life, orphans, work
 from node.service.commit import write
+from node.store import tables as t
 from schemas import api
 from schemas.entry import Claimed
-from schemas.exchange import Heal
+from schemas.exchange import Heal, Knows
+from sync.delivery import Allowance
 from sync.errors import TransportError
 from sync.sealing import identity, parse
 from tests.nodes import do, state_of
 from tests.store.lives import UP, brought_back, hand_over, heal, last_statement, opened, saved
 from tests.store.test_forks import claim, undisposed
-from tests.store.tree import CITY, COUNTY, OTHER, Tree, accept, delegated, forge, note, offer_down
+from tests.store.tree import CITY, COUNTY, OTHER, PROVINCE, Tree, accept, delegated, forge, note, offer_down, rows
 
 ASIDE = api.DisposeForm(decision="set_aside", reason="写了两次")
 NONCE = "ab" * 16
+BYTES_MIN = 1024
+"""No smaller budget is let through (SPEC 8.6)."""
 
 
 def test_an_orphan_that_comes_after_its_disposal_is_disposed_of_and_only_once(tree: Tree) -> None:
@@ -93,6 +97,51 @@ def test_who_was_granted_another_life_elsewhere_ends_its_own_and_is_not_heard_in
     assert not life.now(tree.county).live
     heal(tree)
     assert life.now(tree.county).inc.number == 3
+
+
+def test_who_reads_that_it_was_granted_another_life_stops_at_once(tree: Tree) -> None:
+    tree.settle()
+    with write(tree.city) as batch:
+        link = batch.link(COUNTY)
+        assert link is not None
+        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    hand_over(tree.city, tree.county, last_statement(tree.city))
+    assert not life.now(tree.county).live
+
+
+def test_what_no_neighbour_confirmed_goes_first_on_the_next_stream(tree: Tree) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    note(tree.county, topic, "还没送出")
+    unsent = identity(parse(last_statement(tree.county)).payload)
+    with write(tree.county) as batch:
+        life.end(batch, "by-hand")
+    with write(tree.city) as batch:
+        link = batch.link(COUNTY)
+        assert link is not None
+        healing._grant(batch, link, Heal(nonce=life.now(tree.county).inc.nonce, number=1, ready=True))
+    hand_over(tree.city, tree.county, last_statement(tree.city))
+    assert life.now(tree.county).inc.number == 2
+    assert rows(tree.county, t.outbox, t.outbox.c.peer == CITY)[0].statement == unsent
+
+
+def test_a_neighbour_has_answered_when_the_sets_were_equal_and_not_before(tree: Tree) -> None:
+    tree.settle()
+    with write(tree.city) as batch:
+        life.end(batch, "by-hand")
+        for equal in (False, True):
+            for peer in (PROVINCE, COUNTY, OTHER):
+                healing._note_answer(batch, peer, equal, Knows(nonce=batch.inc.nonce, number=1))
+            assert healing.status(batch.conn).ready == equal
+
+
+def test_a_line_narrower_than_a_statement_makes_progress(tree: Tree) -> None:
+    topic = opened(tree.county)
+    note(tree.county, topic, "情况说明" * 400)
+    tree.lanes[COUNTY].allowance = Allowance(items=1, bytes=BYTES_MIN)
+    for _ in range(4):
+        exchange.call(tree.county, tree.lanes[COUNTY])
+    assert state_of(tree.city, topic) == state_of(tree.county, topic)
 
 
 def test_nobody_lives_in_a_grant_for_another_nonce(tree: Tree) -> None:

@@ -266,6 +266,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return life.plausible(document.header.inc.number, known) > known",
         "return False",
         needs=_RESTORES,
+        elsewhere="tests/edge/test_evil_peer.py::test_document_in_a_later_incarnation_is_answered_with_what_is_known_and_changes_nothing",
     ),
     m(
         "clones-are-heard",
@@ -340,6 +341,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if row is not None and row.equal and row.number is not None:",
         "if row is not None and row.number is not None:",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_a_neighbour_has_answered_when_the_sets_were_equal_and_not_before",
     ),
     m(
         "sets-are-always-equal",
@@ -364,6 +366,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if row.seq <= link.acked_seq",
         "if row.seq <= link.sent_seq",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_what_no_neighbour_confirmed_goes_first_on_the_next_stream",
     ),
     m(
         "stream-is-not-begun-anew",

@@ -38,6 +38,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.receive:receive_reply",
         "if (header.from_, header.session, header.nonce) != (peer, session, nonce)",
         "if (header.from_, header.session) != (peer, session)",
+        elsewhere="tests/edge/test_evil_parent.py::test_answer_that_is_none_is_a_failure_to_be_tried_again",
     ),
     m(
         "more-than-a-challenge",
@@ -100,6 +101,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "elif batch.inc.number and link.known:",
         "elif batch.inc.number and link.stopped:",
         needs=("restore",),
+        elsewhere="tests/store/test_lives.py::test_a_county_set_back_to_before_the_present_life_of_its_city_heals",
     ),
     m(
         "out-of-order",
@@ -176,6 +178,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.retry:retry_after",
         '        waited = _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")\n',
         "        waited = 0\n",
+        elsewhere="tests/store/test_receive.py::test_an_entry_ahead_of_its_turn_is_kept_relayed_and_applied_when_the_gap_closes",
     ),
     m(
         "branch-waits-for-ever",
@@ -284,6 +287,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.witness:ask",
         "if not proves_consistency(last.size, last.root, state.size, state.root, asked.proof):",
         "if state.size < 0:",
+        elsewhere="tests/store/test_witness.py::test_witness_signs_no_tree_that_does_not_continue",
     ),
-    m("witness-signs-backwards", "I10", "node.service.witness:ask", "if asked.old != last.size:", "if asked.old < 0:"),
+    m(
+        "witness-signs-backwards",
+        "I10",
+        "node.service.witness:ask",
+        "if asked.old != last.size:",
+        "if asked.old < 0:",
+        elsewhere="tests/store/test_witness.py::test_witness_never_signs_a_smaller_tree_after_a_larger_one",
+    ),
 )

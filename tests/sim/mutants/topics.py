@@ -28,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "sync.custody:_check_position",
         "if entry.prev != chain.head:",
         "if entry.prev is None:",
+        elsewhere="tests/wire/test_vectors.py::test_vector_has_its_outcome",
     ),
     m(
         "anybody-accepts",
@@ -159,6 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "sync.custody:_offer",
         "if body.to == chain.custodian:",
         "if body.to == chain.topic:",
+        elsewhere="tests/wire/test_vectors.py::test_vector_has_its_outcome",
     ),
     m(
         "report-piles-up",
