@@ -1,4 +1,4 @@
-"""Guards of R8, R10 to R13 and R16 that another stands behind, or that few runs of the simulator come to: each one alone.
+"""Guards of R8, R10 to R13 and R16 that another stands behind, or that few runs of the simulator come to.
 
 `tests/sim/mutants` names these tests for the bugs that the simulator does not notice.
 """
