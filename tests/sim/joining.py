@@ -20,6 +20,8 @@ def join(world: "World", code: NodeCode) -> None:
         child.joined = True
         return
     if code not in world.tokens:
+        if not parent.inc.number:
+            return  # it heals, and invites nobody now
         with parent.at_work("second-process" in world.options.faults) as ctx, write(ctx) as batch:
             renewal = None
             if batch.roster.get(code) is not None:  # its answer went with the parent's disk, and others know of it
