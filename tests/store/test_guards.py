@@ -8,19 +8,33 @@ from pathlib import Path
 import pytest
 
 from node.domain.refusals import AlreadyDecided
-from node.service import decide, escalate, exchange, giveback, healing, life, orphans, work
+from node.service import decide, escalate, exchange, giveback, healing, joining, life, orphans, work
 from node.service.commit import write
 from node.store import tables as t
 from schemas import api
 from schemas.entry import Claimed
 from schemas.exchange import Heal, Knows
+from schemas.ids import Tier
 from sync.delivery import Allowance
 from sync.errors import TransportError
 from sync.sealing import identity, parse
-from tests.nodes import do, state_of
+from tests.nodes import do, make, state_of
 from tests.store.lives import UP, brought_back, hand_over, heal, last_statement, opened, saved
 from tests.store.test_forks import claim, undisposed
-from tests.store.tree import CITY, COUNTY, OTHER, PROVINCE, Tree, accept, delegated, forge, note, offer_down, rows
+from tests.store.tree import (
+    CITY,
+    COUNTY,
+    OTHER,
+    PROVINCE,
+    Tree,
+    accept,
+    delegated,
+    forge,
+    note,
+    offer_down,
+    open_topic,
+    rows,
+)
 
 ASIDE = api.DisposeForm(decision="set_aside", reason="写了两次")
 NONCE = "ab" * 16
@@ -136,12 +150,39 @@ def test_a_neighbour_has_answered_when_the_sets_were_equal_and_not_before(tree: 
 
 
 def test_a_line_narrower_than_a_statement_makes_progress(tree: Tree) -> None:
-    topic = opened(tree.county)
-    note(tree.county, topic, "情况说明" * 400)
-    tree.lanes[COUNTY].allowance = Allowance(items=1, bytes=BYTES_MIN)
-    for _ in range(4):
+    topic = open_topic(tree.city)
+    note(tree.city, topic, "情况说明" * 400)
+    offer_down(tree.city, topic, COUNTY)
+    for _ in range(6):
+        tree.lanes[COUNTY].allowance = Allowance(items=1, bytes=BYTES_MIN)  # it widens by itself where all goes well
         exchange.call(tree.county, tree.lanes[COUNTY])
-    assert state_of(tree.city, topic) == state_of(tree.county, topic)
+    assert state_of(tree.county, topic) == state_of(tree.city, topic)
+
+
+def test_what_an_earlier_life_sends_first_is_not_the_first_of_the_next_stream(tree: Tree) -> None:
+    tree.settle()
+    with write(tree.city) as batch:
+        link = batch.link(COUNTY)
+        assert link is not None
+        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    topic = opened(tree.county)
+    exchange.call(tree.county, tree.lanes[COUNTY])
+    assert rows(tree.city, t.links, t.links.c.peer == COUNTY)[0].received_seq == 0
+    assert not rows(tree.city, t.topics, t.topics.c.id == topic)
+
+
+def test_a_revoked_key_seals_nothing_though_no_other_life_was_granted_yet(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    before = state_of(tree.city, topic)
+    with write(tree.city) as batch:
+        token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", joining.Renewal("机器被盗", revoked=True))
+    fresh = make(tmp_path, COUNTY, Tier.COUNTY)
+    joining.finish_join(fresh, token, joining.enrol_child(tree.city, joining.join_request(fresh, token)))
+    note(tree.county, topic, "在别人手里的机器上写的")
+    with pytest.raises(TransportError):
+        exchange.call(tree.county, tree.lanes[COUNTY])
+    assert state_of(tree.city, topic) == before
 
 
 def test_nobody_lives_in_a_grant_for_another_nonce(tree: Tree) -> None:

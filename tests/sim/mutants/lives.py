@@ -258,6 +258,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return header.inc not in (batch.roster.members[header.from_].inc, NO_INCARNATION)",
         "return False",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_what_an_earlier_life_sends_first_is_not_the_first_of_the_next_stream",
     ),
     m(
         "unheard-life-is-heard",
@@ -427,5 +428,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "if member is not None and member.revoked_by(document.kid) is not None:",
         "if member is None:",
         needs=_KEYS_CHANGE,
+        elsewhere="tests/store/test_guards.py::test_a_revoked_key_seals_nothing_though_no_other_life_was_granted_yet",
     ),
 )
