@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.domain.refusals import AlreadyDecided
-from node.service import decide, escalate, exchange, giveback, healing, joining, life, orphans, work
+from node.service import clones, decide, escalate, exchange, giveback, healing, joining, life, orphans, work
 from node.service.commit import write
 from node.store import tables as t
 from schemas import api
@@ -17,7 +17,7 @@ from schemas.exchange import Heal, Knows
 from schemas.ids import Tier
 from sync.delivery import Allowance
 from sync.errors import TransportError
-from sync.sealing import identity, parse
+from sync.sealing import identity, open_statement, parse
 from tests.nodes import do, make, state_of
 from tests.store.lives import UP, brought_back, hand_over, heal, last_statement, opened, saved
 from tests.store.test_forks import claim, undisposed
@@ -37,6 +37,7 @@ from tests.store.tree import (
 )
 
 ASIDE = api.DisposeForm(decision="set_aside", reason="写了两次")
+CLAIMED = Claimed(reason="并行", approved_by=["甲", "乙"])
 NONCE = "ab" * 16
 BYTES_MIN = 1024
 """No smaller budget is let through (SPEC 8.6)."""
@@ -64,8 +65,8 @@ def test_an_orphan_that_comes_after_its_disposal_is_disposed_of_and_only_once(tr
     assert undisposed(tree.province, topic) == undisposed(tree.county, topic) == set()
 
 
-def test_what_a_lost_branch_disposed_of_is_not_disposed_of(tree: Tree) -> None:
-    """The city claims and sets an entry aside, the province claims above it: the entry is to be named again."""
+def back_in_the_county(tree: Tree) -> str:
+    """A topic of the county of which city and province are arbiters: it was with both, and came back."""
     topic = opened(tree.county)
     do(tree.county, escalate.escalate, topic, UP)
     tree.settle()
@@ -78,22 +79,55 @@ def test_what_a_lost_branch_disposed_of_is_not_disposed_of(tree: Tree) -> None:
     tree.settle()
     do(tree.county, decide.accept, topic, api.AcceptForm())
     tree.settle()
+    return topic
+
+
+def test_what_a_lost_branch_disposed_of_is_not_disposed_of(tree: Tree) -> None:
+    """The city claims and sets an entry aside, the province claims above it: the entry is to be named again."""
+    topic = back_in_the_county(tree)
     rival = forge(tree.county, topic, lambda payload: None)
     note(tree.county, topic)
     tree.settle()
-    claimed = Claimed(reason="并行", approved_by=["甲", "乙"])
     with write(tree.city) as batch:
-        batch.entry(topic, "claimed", claimed)
+        batch.entry(topic, "claimed", CLAIMED)
     hand_over(tree.county, tree.city, rival)
     id = identity(parse(rival).payload)
     do(tree.city, orphans.dispose, topic, id, ASIDE)
     assert undisposed(tree.city, topic) == set()
     with write(tree.province) as batch:
-        batch.entry(topic, "claimed", claimed)
+        batch.entry(topic, "claimed", CLAIMED)
     heal(tree)
     hand_over(tree.city, tree.province, rival)
     assert id in undisposed(tree.city, topic)
     assert undisposed(tree.city, topic) == undisposed(tree.province, topic)
+
+
+def test_what_stands_on_an_entry_beside_the_chain_is_taken_with_it(tree: Tree) -> None:
+    """The province claims above the city, and hears what the city wrote after its own claim before that claim."""
+    topic = back_in_the_county(tree)
+    with write(tree.city) as batch:
+        batch.entry(topic, "claimed", CLAIMED)
+    first = last_statement(tree.city)
+    note(tree.city, topic)
+    second = last_statement(tree.city)
+    with write(tree.province) as batch:
+        batch.entry(topic, "claimed", CLAIMED)
+    hand_over(tree.city, tree.province, second)
+    assert undisposed(tree.province, topic) == set()
+    hand_over(tree.city, tree.province, first)
+    assert undisposed(tree.province, topic) == {identity(parse(raw).payload) for raw in (first, second)}
+
+
+def test_a_late_reply_of_a_start_never_heard_replaces_nothing(tree: Tree) -> None:
+    """Two requests were under way to two starts of the city; the answer of the earlier start comes last."""
+    tree.settle()
+    with write(tree.county) as batch:
+        link = batch.link(CITY)
+        assert link is not None
+        mark = clones.mark(batch.conn, CITY)
+        assert clones.check(batch, link, "b" * 32, mark)
+        assert clones.check(batch, link, "a" * 32, mark)
+        assert link.instance == "b" * 32
 
 
 def test_who_was_granted_another_life_elsewhere_ends_its_own_and_is_not_heard_in_it(tree: Tree) -> None:
@@ -114,12 +148,14 @@ def test_who_was_granted_another_life_elsewhere_ends_its_own_and_is_not_heard_in
 
 
 def test_who_reads_that_it_was_granted_another_life_stops_at_once(tree: Tree) -> None:
+    """By the grant alone; the ack of whoever brings it would say so, too."""
     tree.settle()
     with write(tree.city) as batch:
         link = batch.link(COUNTY)
         assert link is not None
         healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
-    hand_over(tree.city, tree.county, last_statement(tree.city))
+    with write(tree.county) as batch:
+        batch.apply(open_statement(parse(last_statement(tree.city)), batch.roster.keyring), CITY)
     assert not life.now(tree.county).live
 
 

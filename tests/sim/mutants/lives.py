@@ -83,6 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "elif mine.live and member.inc != mine.inc:",
         "elif mine.live and member.inc < mine.inc:",
         needs=_RESTORES,
+        elsewhere="tests/store/test_guards.py::test_who_reads_that_it_was_granted_another_life_stops_at_once",
     ),
     m("unborn-claims", "R10", "sync.custody:_claim", "    _check_alive(entry, roster)\n", ""),
     m("unborn-opens", "R10", "sync.custody:_open", "    _check_alive(entry, roster)\n", ""),
@@ -291,6 +292,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "node.service.clones:check",
         "limit = last if replaced is None else replaced",
         "limit = replaced",
+        elsewhere="tests/store/test_guards.py::test_a_late_reply_of_a_start_never_heard_replaces_nothing",
     ),
     m(
         "claims-what-is-on-offer",

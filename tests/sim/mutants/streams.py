@@ -187,6 +187,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return waited + _retry_beside(batch, applied)",
         "return waited",
         needs=("restore",),
+        elsewhere="tests/store/test_guards.py::test_what_stands_on_an_entry_beside_the_chain_is_taken_with_it",
     ),
     m(
         "new-key-opens-nothing",
