@@ -10,7 +10,10 @@ from sqlalchemy import select
 
 from node.context import Context
 from node.service import (
+    decide,
+    escalate,
     exchange,
+    giveback,
     healing,
     life,
     upkeep,
@@ -23,6 +26,8 @@ from node.store import links
 from node.store import tables as t
 from node.store.engine import is_sqlite, reading
 from schemas import api
+from schemas.exchange import Heal
+from schemas.ids import NodeCode
 from sync.chain import header
 from sync.errors import TransportError
 from sync.exchange import Old, compose
@@ -138,3 +143,28 @@ def heal(tree: Tree) -> None:
         if not moved and all(life.now(node).live for node in tree.nodes):
             return
     raise AssertionError([healing.line(node) for node in tree.nodes])
+
+
+def let_go_on(parent: Context, child: NodeCode, nonce: str) -> None:
+    """The parent grants a child a life for this nonce, whatever it was asked."""
+    with write(parent) as batch:
+        link = batch.link(child)
+        assert link is not None
+        healing._grant(batch, link, Heal(nonce=nonce, number=1, ready=True))
+
+
+def back_in_the_county(tree: Tree) -> str:
+    """A topic of the county of which city and province are arbiters: it was with both, and came back."""
+    topic = opened(tree.county)
+    do(tree.county, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.city, decide.accept, topic, api.AcceptForm())
+    do(tree.city, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.province, decide.decline, topic, api.DeclineForm(code="not_our_power", reason="县里的事"))
+    tree.settle()
+    do(tree.city, giveback.give_back, topic, api.ReasonForm(reason="退回"))
+    tree.settle()
+    do(tree.county, decide.accept, topic, api.AcceptForm())
+    tree.settle()
+    return topic

@@ -45,6 +45,7 @@ from tests.nodes import Wire, do, lane, make, refused, reload
 from tests.store.lives import (
     DOWN,
     UP,
+    back_in_the_county,
     brought_back,
     by,
     copy_of,
@@ -232,18 +233,7 @@ def test_a_claim_of_nothing_or_to_where_it_comes_from_is_refused(tree: Tree) -> 
 
 
 def test_two_arbiters_that_claim_at_once_leave_one_chain_and_a_named_orphan(tree: Tree) -> None:
-    topic = opened(tree.county)
-    do(tree.county, escalate.escalate, topic, UP)
-    tree.settle()
-    do(tree.city, decide.accept, topic, api.AcceptForm())
-    do(tree.city, escalate.escalate, topic, UP)
-    tree.settle()
-    do(tree.province, decide.decline, topic, api.DeclineForm(code="not_our_power", reason="县里的事"))
-    tree.settle()
-    do(tree.city, giveback.give_back, topic, api.ReasonForm(reason="退回"))
-    tree.settle()
-    do(tree.county, decide.accept, topic, api.AcceptForm())
-    tree.settle()
+    topic = back_in_the_county(tree)
     for node in (tree.city, tree.province):
         with write(node) as batch:
             batch.entry(topic, "claimed", Claimed(reason="并行", approved_by=["甲", "乙"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.domain.refusals import AlreadyDecided
-from node.service import clones, decide, escalate, exchange, giveback, healing, joining, life, orphans, work
+from node.service import clones, exchange, healing, joining, life, orphans, work
 from node.service.commit import write
 from node.store import tables as t
 from schemas import api
@@ -19,7 +19,16 @@ from sync.delivery import Allowance
 from sync.errors import TransportError
 from sync.sealing import identity, open_statement, parse
 from tests.nodes import do, make, state_of
-from tests.store.lives import UP, brought_back, hand_over, heal, last_statement, opened, saved
+from tests.store.lives import (
+    back_in_the_county,
+    brought_back,
+    hand_over,
+    heal,
+    last_statement,
+    let_go_on,
+    opened,
+    saved,
+)
 from tests.store.test_forks import claim, undisposed
 from tests.store.tree import (
     CITY,
@@ -63,23 +72,6 @@ def test_an_orphan_that_comes_after_its_disposal_is_disposed_of_and_only_once(tr
     heal(tree)
     assert [item.disposed for item in orphans.orphans(tree.city, topic).items] == ["set_aside"]
     assert undisposed(tree.province, topic) == undisposed(tree.county, topic) == set()
-
-
-def back_in_the_county(tree: Tree) -> str:
-    """A topic of the county of which city and province are arbiters: it was with both, and came back."""
-    topic = opened(tree.county)
-    do(tree.county, escalate.escalate, topic, UP)
-    tree.settle()
-    do(tree.city, decide.accept, topic, api.AcceptForm())
-    do(tree.city, escalate.escalate, topic, UP)
-    tree.settle()
-    do(tree.province, decide.decline, topic, api.DeclineForm(code="not_our_power", reason="县里的事"))
-    tree.settle()
-    do(tree.city, giveback.give_back, topic, api.ReasonForm(reason="退回"))
-    tree.settle()
-    do(tree.county, decide.accept, topic, api.AcceptForm())
-    tree.settle()
-    return topic
 
 
 def test_what_a_lost_branch_disposed_of_is_not_disposed_of(tree: Tree) -> None:
@@ -134,10 +126,7 @@ def test_who_was_granted_another_life_elsewhere_ends_its_own_and_is_not_heard_in
     """The city was told of a restore of the county by somebody else than the county that runs."""
     topic = opened(tree.county)
     tree.settle()
-    with write(tree.city) as batch:
-        link = batch.link(COUNTY)
-        assert link is not None
-        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    let_go_on(tree.city, COUNTY, NONCE)
     before = state_of(tree.city, topic)
     note(tree.county, topic, "还不知道")
     exchange.call(tree.county, tree.lanes[COUNTY])
@@ -150,10 +139,7 @@ def test_who_was_granted_another_life_elsewhere_ends_its_own_and_is_not_heard_in
 def test_who_reads_that_it_was_granted_another_life_stops_at_once(tree: Tree) -> None:
     """By the grant alone; the ack of whoever brings it would say so, too."""
     tree.settle()
-    with write(tree.city) as batch:
-        link = batch.link(COUNTY)
-        assert link is not None
-        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    let_go_on(tree.city, COUNTY, NONCE)
     with write(tree.county) as batch:
         batch.apply(open_statement(parse(last_statement(tree.city)), batch.roster.keyring), CITY)
     assert not life.now(tree.county).live
@@ -166,10 +152,7 @@ def test_what_no_neighbour_confirmed_goes_first_on_the_next_stream(tree: Tree) -
     unsent = identity(parse(last_statement(tree.county)).payload)
     with write(tree.county) as batch:
         life.end(batch, "by-hand")
-    with write(tree.city) as batch:
-        link = batch.link(COUNTY)
-        assert link is not None
-        healing._grant(batch, link, Heal(nonce=life.now(tree.county).inc.nonce, number=1, ready=True))
+    let_go_on(tree.city, COUNTY, life.now(tree.county).inc.nonce)
     hand_over(tree.city, tree.county, last_statement(tree.city))
     assert life.now(tree.county).inc.number == 2
     assert rows(tree.county, t.outbox, t.outbox.c.peer == CITY)[0].statement == unsent
@@ -197,10 +180,7 @@ def test_a_line_narrower_than_a_statement_makes_progress(tree: Tree) -> None:
 
 def test_what_an_earlier_life_sends_first_is_not_the_first_of_the_next_stream(tree: Tree) -> None:
     tree.settle()
-    with write(tree.city) as batch:
-        link = batch.link(COUNTY)
-        assert link is not None
-        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    let_go_on(tree.city, COUNTY, NONCE)
     topic = opened(tree.county)
     exchange.call(tree.county, tree.lanes[COUNTY])
     assert rows(tree.city, t.links, t.links.c.peer == COUNTY)[0].received_seq == 0
@@ -225,10 +205,7 @@ def test_nobody_lives_in_a_grant_for_another_nonce(tree: Tree) -> None:
     tree.settle()
     with write(tree.county) as batch:
         life.end(batch, "by-hand")
-    with write(tree.city) as batch:
-        link = batch.link(COUNTY)
-        assert link is not None
-        healing._grant(batch, link, Heal(nonce=NONCE, number=1, ready=True))
+    let_go_on(tree.city, COUNTY, NONCE)
     hand_over(tree.city, tree.county, last_statement(tree.city))
     assert not life.now(tree.county).live
 

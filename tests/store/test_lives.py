@@ -28,7 +28,6 @@ from node.store import links
 from node.store import tables as t
 from node.store.engine import reading
 from schemas import api
-from schemas.exchange import Heal
 from schemas.ids import Tier
 from sync.errors import TransportError
 from sync.keys import unb64
@@ -43,6 +42,7 @@ from tests.store.lives import (
     hand_over,
     heal,
     last_statement,
+    let_go_on,
     opened,
     put_back,
     restart,
@@ -478,8 +478,7 @@ def test_a_child_that_holds_its_grant_for_half_of_a_contradiction_is_granted_it_
     with write(tree.county) as batch:
         life.end(batch, "by-hand")
     nonce = life.now(tree.county).inc.nonce
-    with write(tree.city) as batch:
-        healing._grant(batch, batch.link(COUNTY), Heal(nonce=nonce, number=1, ready=True))
+    let_go_on(tree.city, COUNTY, nonce)
     with write(tree.city) as batch:
         life.end(batch, "by-hand")
     heal(tree)
