@@ -143,7 +143,7 @@ def learn(ctx: Context, raw: bytes, accept: Accept) -> None:
         for item, statement in news:
             if item.id in known or _judge(batch, peer, item, statement)[0] != "applied":
                 continue
-            applied += 1 + (retry_after(batch, statement) if batch.flags.deferred else 0)
+            applied += 1 + retry_after(batch, statement)
         accept(batch, _checked(ctx, raw, batch.roster))
         batch.audit("papers", None, "done", peer=peer, applied=applied)
 
@@ -248,7 +248,7 @@ def _apply(batch: Batch, link: Link, found: Received, opened: _Opened) -> None:
         found.asked = compare.asked(document)
         before = link.received_inc
         found.equal, done = healing.note(batch, link, document)
-        if link.received_inc != before and batch.flags.deferred:  # granted here: what came ahead of its old stream
+        if link.received_inc != before:  # granted here: what came ahead of its old stream
             found.applied += retry_keys(batch)
         if done:
             found.asked = found.asked.but_whole()
@@ -317,7 +317,7 @@ def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[State
             found.applied += after_fork(batch, result, code)
         elif disposition == "applied":
             found.applied += 1
-            if batch.flags.deferred and isinstance(result, Statement):
+            if isinstance(result, Statement):
                 found.applied += retry_after(batch, result)
 
 
@@ -368,7 +368,7 @@ def _take(batch: Batch, link: Link, found: Received, item: Item, seq: int, resul
     else:
         found.applied += 1
     link.receive(item.id)
-    if disposition == "applied" and batch.flags.deferred and isinstance(result, Statement):
+    if disposition == "applied" and isinstance(result, Statement):
         found.applied += retry_after(batch, result)
 
 

@@ -52,6 +52,8 @@ def reopen(raw: bytes, identity: Digest, roster: Roster) -> tuple[Item, Statemen
 
 def retry_after(batch: Batch, applied: Statement) -> int:
     """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
+    if not batch.flags.deferred:
+        return 0
     if applied.typ == ENTRY:
         waited = _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
         return waited + _retry_beside(batch, applied)
@@ -75,7 +77,7 @@ def after_fork(batch: Batch, result: Statement | SyncError | str, code: str | No
 
 def retry_keys(batch: Batch) -> int:
     """A key or a life has become known: try what waited for one."""
-    return _retry(batch, parked.c.code == "unknown-key", "deferred")
+    return _retry(batch, parked.c.code == "unknown-key", "deferred") if batch.flags.deferred else 0
 
 
 def retry_topic(batch: Batch, topic: TopicId) -> int:

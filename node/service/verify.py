@@ -175,11 +175,11 @@ class _Check:
         """Every entry is on the stream to every neighbour that takes part, unless it came from there or is its own."""
         e, o, s = t.entries.c, t.outbox.c, t.statements.c
         ids = [folded.working.id for folded in some]
+        mine = e.topic.in_(ids)
         here = select(e.topic, s.source, e.author, func.count().label("n")).join(t.statements, s.id == e.id)
         came: dict[TopicId, dict[tuple[NodeCode | None, NodeCode], int]] = {id: {} for id in ids}
-        for row in self._conn.execute(here.where(e.topic.in_(ids)).group_by(e.topic, s.source, e.author)):
+        for row in self._conn.execute(here.where(mine).group_by(e.topic, s.source, e.author)):
             came[row.topic][row.source, row.author] = row.n
-        mine = e.topic.in_(ids)
         now = select(e.topic, o.peer, e.id).join(t.outbox, o.statement == e.id).where(mine, e.author != o.peer)
         b = t.sent_before.c
         before = select(e.topic, b.peer, e.id).join(t.sent_before, b.statement == e.id).where(mine, e.author != b.peer)
