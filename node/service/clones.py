@@ -6,7 +6,7 @@ was given later, and a reply only if its request was composed later. So a late r
 replaces nothing.
 """
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from node.service.commit import Batch
 from node.store import tables as t
@@ -14,6 +14,7 @@ from node.store.engine import upsert
 from node.store.links import Link
 from schemas.ids import NodeCode
 
+_REPLACED = select(func.count()).select_from(t.replaced_instances).where(t.replaced_instances.c.peer == bindparam("of"))
 NONE_YET = ""
 """Stands for the instance before the first one that was heard."""
 
@@ -42,8 +43,7 @@ def check(batch: Batch, link: Link, instance: str | None, newest: int) -> bool:
 
 def mark(conn: Connection, peer: NodeCode) -> int:
     """How many instances of the neighbour have been replaced so far."""
-    query = select(func.count()).select_from(t.replaced_instances).where(t.replaced_instances.c.peer == peer)
-    found: int = conn.execute(query).scalar_one()
+    found: int = conn.execute(_REPLACED, {"of": peer}).scalar_one()
     return found
 
 

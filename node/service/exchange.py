@@ -33,6 +33,7 @@ from sync.chain import header
 from sync.delivery import Allowance, retry_cap_s
 from sync.errors import SyncError, TransportError
 from sync.exchange import Loose, compose
+from sync.roster import Roster
 from sync.transport import TimedOut, Transport, host_networks
 
 EXCHANGE_PATH = "/federation/v1/exchange"
@@ -117,7 +118,9 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         link = link_rows.load(conn, envelope.to)
         if link is None:
             raise NotFound(envelope.to)
-        inc = _named(conn, link) if content.named else NO_INCARNATION
+        mine, roster = life.read(conn), current(ctx, conn)
+        # sealed in no incarnation if none is live or the peer has not heard of it (SPEC 14.4)
+        inc = mine.named if content.named and link.known else NO_INCARNATION
         chosen = _statements(conn, link, content) if inc.number and content.streams else []
         room = content.room.bytes - sum(len(raw) for _, _, raw in chosen)
         wanted = parts.to_send(conn, [identity for _, identity, _ in chosen])
@@ -125,27 +128,25 @@ def document(ctx: Context, envelope: Envelope, content: Content) -> tuple[bytes,
         chunks = parts.chunks_of(conn, {**asked, **wanted}, room)
         loose: list[Loose] = [*content.verdicts[:VERDICTS_MAX], *content.cosigned]
         if content.asks:
-            loose += _of_logs(ctx, conn, envelope, content)
+            has, by_file = (link.acked_seq, True) if envelope.lane == "file" else (content.start, False)
+            loose += witness.to_say(ctx, conn, mine, roster, link.peer, has, by_file)
         loose += chunks
         if content.asks:
-            loose += [*parts.pulls_for(conn, link.peer), *_of_lives(ctx, conn, link, content, room)]
+            loose += [*parts.pulls_for(conn, link.peer), *_of_lives(ctx, conn, mine, roster, link, content, room)]
         if content.papers:
-            loose += papers.lines(conn, current(ctx, conn), ctx.identity.code)
+            loose += papers.lines(conn, roster, ctx.identity.code)
         head = _header(ctx, envelope, link, inc, chosen[0][0] if chosen else 0)
     shared = header(ctx.identity.code, inc, instant(ctx.clock.now()))
     raw = compose(head, [raw for _, _, raw in chosen], loose, shared, ctx.identity.signer)
     return raw, len(chosen)
 
 
-def _named(conn: Connection, link: Link) -> Incarnation:
-    """The incarnation a document is sealed with: none if none is live or the peer has not heard of it (SPEC 14.4)."""
-    return life.read(conn).named if link.known else NO_INCARNATION
-
-
-def _of_lives(ctx: Context, conn: Connection, link: Link, content: Content, room: int) -> list[Loose]:
-    said = healing.lines(ctx, conn, link, not content.asked, content.by_file)
+def _of_lives(
+    ctx: Context, conn: Connection, mine: life.Life, roster: Roster, link: Link, content: Content, room: int
+) -> list[Loose]:
+    said = healing.lines(ctx, conn, mine, link, not content.asked, content.by_file)
     if content.heal is not None:
-        said += [healing.knows(current(ctx, conn), link.peer, content.heal), *memory.kept_for(conn, link.peer)]
+        said += [healing.knows(roster, link.peer, content.heal), *memory.kept_for(conn, link.peer)]
     return said + compare.answers(ctx, conn, link.peer, content.asked, max(room, OLD_BYTES_MIN))
 
 
@@ -331,13 +332,6 @@ def _ask(ctx: Context, lane: Lane, wait_s: int, listens: bool = False) -> tuple[
     # an equal set in the answer to ours says that both know: to answer that again would never end
     lane.asked = received.asked.but_whole() if compares and received.equal else received.asked
     return received, sent
-
-
-def _of_logs(ctx: Context, conn: Connection, envelope: Envelope, content: Content) -> list[BaseModel]:
-    """What is said of logs. A sender without a live incarnation has none and signs for none."""
-    by_file = envelope.lane == "file"
-    link = link_rows.load(conn, envelope.to) if by_file else None
-    return witness.to_say(ctx, conn, envelope.to, link.acked_seq if link else content.start, by_file)
 
 
 def _statements(conn: Connection, link: Link, content: Content) -> list[tuple[int, str, bytes]]:

@@ -58,7 +58,10 @@ class Status:
 
 
 def status(conn: Connection) -> Status:
-    mine = life.read(conn)
+    return status_of(conn, life.read(conn))
+
+
+def status_of(conn: Connection, mine: Life) -> Status:
     if mine.live or mine.healing_since is None:
         return Status(mine, ())
     rows = {row.peer: row for row in conn.execute(select(t.healing_peers))}
@@ -107,12 +110,12 @@ def _sentence(found: Status, roster: Roster) -> tuple[str, str] | None:
     return (f"正在恢复（只读）：等待与 {names} 核对", f"Healing (read-only): waits to compare with {names}")
 
 
-def lines(ctx: Context, conn: Connection, link: Link, idle: bool, by_file: bool = False) -> list[Loose]:
+def lines(ctx: Context, conn: Connection, mine: Life, link: Link, idle: bool, by_file: bool = False) -> list[Loose]:
     """What goes into a document to this neighbour by itself; `idle`: nothing else of comparing is said in it.
 
     By file everything is said at once.
     """
-    found = status(conn)
+    found = status_of(conn, mine)
     healing = not found.life.live and found.life.healing_since is not None
     said: list[Loose] = []
     if healing:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from node.service.commit import Batch
 
 
+_NODE = select(t.node)
 AHEAD_MAX = 1000
 """How far above the highest known grant a number may be that is believed."""
 NO_SESSION = ""
@@ -58,8 +59,7 @@ class Life:
 
 
 def read(conn: Connection) -> Life:
-    row = conn.execute(select(t.node)).one()
-    return _life(row)
+    return _life(conn.execute(_NODE).one())
 
 
 def now(ctx: Context) -> Life:

@@ -100,11 +100,11 @@ def last_cosigned(conn: Connection, node: NodeCode, inc: Incarnation) -> tuple[i
 # ---- what others ask for -----------------------------------------------------------------------------------------
 
 
-def submission(ctx: Context, conn: Connection, peer: NodeCode) -> CheckpointLine | None:
-    """What this neighbour is still to be asked to sign; None where it has signed the latest."""
-    inc = living(ctx, conn)
-    latest = rows.latest(conn, inc) if inc else None
-    if inc is None or latest is None:
+def submission(ctx: Context, conn: Connection, inc: Incarnation, peer: NodeCode) -> CheckpointLine | None:
+    """What this neighbour is still to be asked to sign of the log that is written now; None where it has signed the
+    latest."""
+    latest = rows.latest(conn, inc)
+    if latest is None:
         return None
     signed = next(iter(rows.cosigned(conn, inc, (peer,))), None)
     if signed is not None and signed.size == latest.size and signed.said == latest.size:

@@ -50,14 +50,14 @@ def keepers(roster: Roster, witness: NodeCode, owner: NodeCode) -> tuple[NodeCod
     return tuple(code for code in near if code != owner)[:KEEPERS_MAX]
 
 
-def to_tell(ctx: Context, conn: Connection, peer: NodeCode) -> list[SignedLine]:
+def to_tell(conn: Connection, roster: Roster, me: NodeCode, peer: NodeCode) -> list[SignedLine]:
     """States of living logs that were signed here and that this neighbour is not known to keep."""
-    return [SignedLine(note=row.note, line=row.line) for row in _untold(ctx, conn, peer)]
+    return [SignedLine(note=row.note, line=row.line) for row in _untold(conn, roster, me, peer)]
 
 
 def untold(ctx: Context, conn: Connection, peer: NodeCode) -> int:
     """A number that is another one whenever there is something new to tell this neighbour; 0 where there is nothing."""
-    return sum(row.size for row in _untold(ctx, conn, peer))
+    return sum(row.size for row in _untold(conn, rosters.current(ctx, conn), ctx.identity.code, peer))
 
 
 def kept_for(conn: Connection, peer: NodeCode) -> list[KeptLine]:
@@ -74,8 +74,7 @@ def take(batch: Batch, peer: NodeCode, said: BaseModel) -> list[KeptLine]:
     return []
 
 
-def _untold(ctx: Context, conn: Connection, peer: NodeCode) -> Iterator[Any]:
-    roster, me = rosters.current(ctx, conn), ctx.identity.code
+def _untold(conn: Connection, roster: Roster, me: NodeCode, peer: NodeCode) -> Iterator[Any]:
     told: dict[tuple[NodeCode, Incarnation], int] | None = None
     for row in rows.signed_states(conn):
         member, inc = roster.get(row.node), inc_of(row.inc)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from node.service.commit import Batch
 from node.service.compare import UNVERIFIED
@@ -15,6 +15,10 @@ from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
 from sync.errors import SyncError
 from sync.exchange import Item
 from sync.strict import strict_json
+
+_FIRST = select(parked.c.disposition, parked.c.code).where(
+    parked.c.peer == bindparam("of"), parked.c.inc == bindparam("in"), parked.c.stream_seq == bindparam("at")
+)
 
 
 def park(
@@ -59,10 +63,7 @@ def _claimed_topic(item: Item) -> Digest | None:
 
 def first_verdict(batch: Batch, link: Link, item: Item, seq: int) -> Verdict:
     """A statement at a position already taken gets its first disposition again."""
-    first = select(parked.c.disposition, parked.c.code).where(
-        parked.c.peer == link.peer, parked.c.inc == inc_text(link.received_inc), parked.c.stream_seq == seq
-    )
-    row = batch.conn.execute(first).first()
+    row = batch.conn.execute(_FIRST, {"of": link.peer, "in": inc_text(link.received_inc), "at": seq}).first()
     if row is None:
         return Verdict(seq=seq, id=item.id, disposition="duplicate", code=None)
     return Verdict(seq=seq, id=item.id, disposition=row.disposition, code=row.code)

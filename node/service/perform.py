@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from node.context import Context
 from node.domain.errors import DomainError
@@ -24,6 +24,10 @@ from node.service.views import topic_view
 from node.store.office import idempotency
 from schemas.ids import TopicId
 from sync.errors import SyncError
+
+_ANSWERED = select(idempotency).where(
+    idempotency.c.user_id == bindparam("user"), idempotency.c.key == bindparam("used")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,7 @@ def shown(batch: Batch, result: BaseModel | TopicId) -> BaseModel:
 def _remembered(batch: Batch, command: Command) -> Answer | None:
     if command.key is None:
         return None
-    row = batch.conn.execute(
-        select(idempotency).where(idempotency.c.user_id == command.actor.user_id, idempotency.c.key == command.key)
-    ).first()
+    row = batch.conn.execute(_ANSWERED, {"user": command.actor.user_id, "used": command.key}).first()
     if row is None:
         return None
     if row.fingerprint != command.fingerprint:
@@ -122,13 +124,12 @@ def _remembered(batch: Batch, command: Command) -> Answer | None:
 
 def _remember(batch: Batch, command: Command, answer: Answer) -> None:
     if command.key is not None:
-        batch.conn.execute(
-            insert(idempotency).values(
-                user_id=command.actor.user_id,
-                key=command.key,
-                fingerprint=command.fingerprint,
-                status=answer.status,
-                answer=answer.body,
-                at=batch.now,
-            )
-        )
+        row = {
+            "user_id": command.actor.user_id,
+            "key": command.key,
+            "fingerprint": command.fingerprint,
+            "status": answer.status,
+            "answer": answer.body,
+            "at": batch.now,
+        }
+        batch.conn.execute(insert(idempotency), row)

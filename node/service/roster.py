@@ -23,8 +23,10 @@ _MAY_GO_ON = (
     and_(parked.c.state == "held", parked.c.code.in_(BRANCHING)),
 )
 
+_REGISTERED = select(statements.c.raw).join(registry, registry.c.id == statements.c.id).order_by(statements.c.pos)
+_COUNT = select(func.count()).select_from(registry)
 _FLAGS = select(
-    select(func.count()).select_from(registry).scalar_subquery(),
+    _COUNT.scalar_subquery(),
     select(func.count()).select_from(equivocations).scalar_subquery(),
     select(func.count()).select_from(parked).where(or_(*_MAY_GO_ON)).scalar_subquery(),
     select(node.c.inc_number).scalar_subquery(),
@@ -51,7 +53,7 @@ def read_flags(conn: Connection) -> Flags:
 def current(ctx: Context, conn: Connection, count: int | None = None) -> Roster:
     """The roster of this database state; folded again only when a registry entry was added."""
     if count is None:
-        count = conn.execute(select(func.count()).select_from(registry)).scalar_one()
+        count = conn.execute(_COUNT).scalar_one()
     cached = ctx.cache.get(ROSTER)
     if isinstance(cached, tuple) and cached[0] == count:
         known: Roster = cached[1]
@@ -63,9 +65,8 @@ def current(ctx: Context, conn: Connection, count: int | None = None) -> Roster:
 
 def fold(conn: Connection) -> Roster:
     """The roster from all stored registry statements, verified one after the other."""
-    query = select(statements.c.raw).join(registry, registry.c.id == statements.c.id).order_by(statements.c.pos)
     roster = Roster()
-    for (raw,) in conn.execute(query):
+    for (raw,) in conn.execute(_REGISTERED):
         roster = enrol(roster, open_registry(raw, roster))
     return roster
 

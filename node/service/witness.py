@@ -21,6 +21,7 @@ from node.domain.refusals import CheckpointConflict, NotAllowed, NotFound, Stale
 from node.service import log, memory
 from node.service import roster as rosters
 from node.service.commit import Batch, write
+from node.service.life import Life
 from node.store import log as rows
 from node.store.codec import inc_text
 from node.store.engine import reading
@@ -143,23 +144,27 @@ def take(batch: Batch, peer: NodeCode, document: Document) -> tuple[list[BaseMod
     return answers[-1:] + kept, None
 
 
-def to_say(ctx: Context, conn: Connection, peer: NodeCode, has: int, by_file: bool) -> list[BaseModel]:
-    """What goes to a neighbour about logs: our checkpoint to sign, what is settled, and what of that we have heard."""
+def to_say(
+    ctx: Context, conn: Connection, mine: Life, roster: Roster, peer: NodeCode, has: int, by_file: bool
+) -> list[BaseModel]:
+    """What goes to a neighbour about logs: our checkpoint to sign, what is settled, and what of that we have heard.
+
+    A node without a live incarnation has no log and settles nothing.
+    """
     said: list[BaseModel] = []
-    asked = log.submission(ctx, conn, peer)
+    asked = log.submission(ctx, conn, mine.inc, peer) if mine.live else None
     if asked is not None:
         said.append(asked)
-    inc = log.living(ctx, conn)
-    told = rows.to_tell(conn, peer, has, SETTLED_MAX) if inc else []
-    if inc and told:
-        said.append(SettledLine(inc=inc, upto=told[-1][0], ids=[id for _, id in told]))
+    told = rows.to_tell(conn, peer, has, SETTLED_MAX) if mine.live else []
+    if told:
+        said.append(SettledLine(inc=mine.inc, upto=told[-1][0], ids=[id for _, id in told]))
     heard = rows.heard(conn, peer)
     if heard is not None:
         said.append(HeardLine(inc=heard[0], upto=heard[1]))
-    said += memory.to_tell(ctx, conn, peer)
+    said += memory.to_tell(conn, roster, ctx.identity.code, peer)
     if by_file:
         said += memory.kept_for(conn, peer)
-    member = rosters.current(ctx, conn).get(peer)
+    member = roster.get(peer)
     if by_file and member is not None:
         kept = rows.witnessed_of(conn, peer, member.inc)
         if kept is not None:

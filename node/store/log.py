@@ -49,6 +49,25 @@ _NODES = (
     )
     .order_by(log_nodes.c.idx)
 )
+_COSIGNED = (
+    select(cosignatures)
+    .where(cosignatures.c.inc == bindparam("inc"))
+    .order_by(cosignatures.c.size.desc(), cosignatures.c.witness)
+)
+_COSIGNED_BY = _COSIGNED.where(cosignatures.c.witness.in_(bindparam("witnesses", expanding=True)))
+_WITNESSED = select(witnessed).where(witnessed.c.node == bindparam("of"), witnessed.c.inc == bindparam("in"))
+_SIGNED = select(witnessed).order_by(witnessed.c.node, witnessed.c.inc)
+_REMINDED = select(reminders).where(reminders.c.peer == bindparam("of"))
+_SETTLED = select(settled.c.statement).where(settled.c.statement.in_(bindparam("ids", expanding=True)))
+_TO_TELL = (
+    select(notices.c.id, notices.c.statement, outbox.c.seq)
+    .outerjoin(outbox, (outbox.c.peer == notices.c.peer) & (outbox.c.statement == notices.c.statement))
+    .where(notices.c.peer == bindparam("to"))
+    .order_by(notices.c.id)
+    .limit(bindparam("most"))
+)
+_TOLD = delete(notices).where(notices.c.peer == bindparam("to"), notices.c.id <= bindparam("upto"))
+_HEARD = select(noticed).where(noticed.c.peer == bindparam("of"))
 _LATEST = select(checkpoints).where(checkpoints.c.inc == bindparam("inc")).order_by(checkpoints.c.size.desc()).limit(1)
 
 
@@ -104,10 +123,9 @@ def latest(conn: Connection, inc: Incarnation) -> Any | None:
 
 def cosigned(conn: Connection, inc: Incarnation, witnesses: Iterable[NodeCode] | None = None) -> list[Any]:
     """The cosignatures on own checkpoints, the largest first; of these witnesses alone where they are named."""
-    query = select(cosignatures).where(cosignatures.c.inc == inc_text(inc))
-    if witnesses is not None:
-        query = query.where(cosignatures.c.witness.in_(list(witnesses)))
-    return list(conn.execute(query.order_by(cosignatures.c.size.desc(), cosignatures.c.witness)))
+    if witnesses is None:
+        return list(conn.execute(_COSIGNED, {"inc": inc_text(inc)}))
+    return list(conn.execute(_COSIGNED_BY, {"inc": inc_text(inc), "witnesses": list(witnesses)}))
 
 
 def note_at(conn: Connection, inc: Incarnation, at: int) -> Any | None:
@@ -118,8 +136,7 @@ def note_at(conn: Connection, inc: Incarnation, at: int) -> Any | None:
 
 def witnessed_of(conn: Connection, node: NodeCode, inc: Incarnation) -> Any | None:
     """The row of the largest checkpoint of another's log that this node signed."""
-    of = (witnessed.c.node == node, witnessed.c.inc == inc_text(inc))
-    return conn.execute(select(witnessed).where(*of)).first()
+    return conn.execute(_WITNESSED, {"of": node, "in": inc_text(inc)}).first()
 
 
 def store_witnessed(conn: Connection, row: dict[str, Any]) -> None:
@@ -144,12 +161,12 @@ def keep_conflict(conn: Connection, row: dict[str, Any]) -> bool:
 
 def signed_states(conn: Connection) -> list[Any]:
     """Of each log that was ever signed for here, in each of its incarnations, the row of the largest state."""
-    return list(conn.execute(select(witnessed).order_by(witnessed.c.node, witnessed.c.inc)))
+    return list(conn.execute(_SIGNED))
 
 
 def reminded(conn: Connection, peer: NodeCode) -> dict[tuple[NodeCode, Incarnation], int]:
     """How large a state of each log this neighbour is known to keep for this node."""
-    rows = conn.execute(select(reminders).where(reminders.c.peer == peer))
+    rows = conn.execute(_REMINDED, {"of": peer})
     return {(row.node, inc_of(row.inc)): row.size for row in rows}
 
 
@@ -184,7 +201,7 @@ def are_settled(conn: Connection, ids: Iterable[Digest]) -> set[Digest]:
     """Those of the statements that are known to be settled."""
     found: set[Digest] = set()
     for some in _some(list(ids)):
-        found.update(conn.execute(select(settled.c.statement).where(settled.c.statement.in_(some))).scalars())
+        found.update(conn.execute(_SETTLED, {"ids": some}).scalars())
     return found
 
 
@@ -217,15 +234,8 @@ def tell_all(conn: Connection, peer: NodeCode) -> None:
 
 def to_tell(conn: Connection, peer: NodeCode, has: int, most: int) -> list[tuple[int, Digest]]:
     """(id, statement) of what to tell a neighbour that has our stream up to `has`, as far as it has the statements."""
-    query = (
-        select(notices.c.id, notices.c.statement, outbox.c.seq)
-        .outerjoin(outbox, (outbox.c.peer == notices.c.peer) & (outbox.c.statement == notices.c.statement))
-        .where(notices.c.peer == peer)
-        .order_by(notices.c.id)
-        .limit(most)
-    )
     found: list[tuple[int, Digest]] = []
-    for row in conn.execute(query):
+    for row in conn.execute(_TO_TELL, {"to": peer, "most": most}):
         if row.seq is not None and row.seq > has:
             break
         found.append((row.id, row.statement))
@@ -234,12 +244,12 @@ def to_tell(conn: Connection, peer: NodeCode, has: int, most: int) -> list[tuple
 
 def told(conn: Connection, peer: NodeCode, upto: int) -> None:
     """A neighbour has taken our notices up to this one."""
-    conn.execute(delete(notices).where(notices.c.peer == peer, notices.c.id <= upto))
+    conn.execute(_TOLD, {"to": peer, "upto": upto})
 
 
 def heard(conn: Connection, peer: NodeCode) -> tuple[Incarnation, int] | None:
     """How far this node has taken a neighbour's notices."""
-    row = conn.execute(select(noticed).where(noticed.c.peer == peer)).first()
+    row = conn.execute(_HEARD, {"of": peer}).first()
     return (inc_of(row.inc), row.upto) if row else None
 
 

@@ -7,9 +7,11 @@ told to, ends the process (Crash) or refuses for want of room (NoRoom). Nothing 
 
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from schemas.statement import Entry, Remark
 from sync.sealing import _PAYLOADS, ENTRY, REMARK
 from tests.sim.chance import SimClock, private_key, write_keys
 from tests.sim.ledger import Ledger, Recorder
+from tests.sim.statements import make_quick
 
 DATABASE = "node.db"
 CLAIM_ASK_S = 600
@@ -109,7 +112,7 @@ class Machine:
         self.joined = tier is Tier.PROVINCE
         self.lanes: dict[str, Lane] = {}
         self.busy: set[str] = set()
-        self._seed, self._folder, self._machines = seed, folder, 0
+        self._seed, self._machines = seed, 0
         self._signer = Recorder(private_key(seed, code), ledger, code)
         self._make()
         self.ctx = self._load(True)
@@ -121,7 +124,7 @@ class Machine:
 
     def _make(self) -> None:
         write_keys(self.settings.data, self._seed, self.code, self._machines)
-        shutil.copy(_template(self._folder), self.settings.data / DATABASE)
+        (self.settings.data / DATABASE).write_bytes(_empty())
         root = self.tier is Tier.PROVINCE
         plan = Plan(self.code, f"{self.code}政协", self.tier, f"http://127.0.0.1:1{self.code[:4]}", root)
         made = init_node(self.settings, self.clock, plan)
@@ -136,12 +139,12 @@ class Machine:
             ctx.pool.shutdown()
         ctx.engine.dispose()
         _share_compiled(ctx.engine)
+        make_quick(ctx.engine, self._on_execute)
         self._watch(ctx.engine)
         return replace(ctx, identity=replace(ctx.identity, signer=self._signer), pool=None, signal=_Committed(self))
 
     def _watch(self, engine: Engine) -> None:
         event.listen(engine, "connect", _unsynchronised)
-        event.listen(engine, "before_cursor_execute", self._on_execute)
         event.listen(engine, "commit", self._on_commit)
         event.listen(engine, "rollback", self._on_rollback)
 
@@ -281,7 +284,7 @@ class Machine:
 
     # ---- what the fuse does -------------------------------------------------------------------------------------
 
-    def _on_execute(self, _conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def _on_execute(self, statement: str) -> None:
         if self.fuse is None or not statement.startswith(_WRITES):
             return
         if self.fuse.kind in ("crash-in-transaction", "disk-full"):
@@ -339,11 +342,12 @@ def _unsynchronised(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-def _template(folder: Path) -> Path:
-    """An empty database with all tables, made once for a run."""
-    path = folder / "empty.db"
-    if not path.exists():
+@cache
+def _empty() -> bytes:
+    """A database with all tables and nothing in them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / DATABASE
         engine = connect(f"sqlite:///{path}")
         upgrade(engine)
         engine.dispose()
-    return path
+        return path.read_bytes()

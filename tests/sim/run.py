@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.sim import liveness
 from tests.sim.ledger import Violation
+from tests.sim.memo import verified_once
 from tests.sim.options import Options, other_clocks
 from tests.sim.tally import Tally
 from tests.sim.world import World
@@ -54,7 +55,7 @@ def run(options: Options) -> Result:
 def _play(options: Options) -> Result:
     began = time.perf_counter()
     violation: str | None = None
-    with _folder() as folder:
+    with _folder() as folder, verified_once():
         world = World(folder, options)
         try:
             world.run()

@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from node.service.commit import Batch
-from tests.sim import ticks
+from tests.sim import machine, ticks
 from tests.sim.network import damage
 from tests.sim.options import FAULTS, expand
 from tests.sim.run import Result, run
@@ -44,6 +47,21 @@ def test_a_seed_holds_all_invariants(seed: int) -> None:
 def test_the_same_seed_gives_the_same_trace() -> None:
     first, second = (held(run(replace(expand(26, 15), twin=False, finish=False))) for _ in range(2))
     assert first.trace == second.trace
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 26, 40])
+def test_statements_run_with_less_ceremony_do_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLAlchemy's own way of running a statement, and every signature verified each time it is met."""
+    options = replace(expand(seed, 150), twin=False)
+    quick = held(run(options))
+
+    def listen(engine: Engine, before: Callable[[str], None]) -> None:
+        event.listen(engine, "before_cursor_execute", lambda _conn, _cursor, text, *_: before(text))
+
+    monkeypatch.setattr(machine, "make_quick", listen)
+    monkeypatch.setattr("tests.sim.run.verified_once", nullcontext)
+    assert held(run(options)).trace == quick.trace
 
 
 @pytest.mark.slow

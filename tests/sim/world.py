@@ -92,7 +92,7 @@ class World:
         elif kind == "tick":
             self.guarded("tick", lambda: ticks.tick(self, self._anyone()))
         elif kind == "look":
-            self.guarded("look", lambda: looking.look(self._anyone()))
+            self.guarded("look", lambda: looking.look(self._anyone(), self.step_no))
         else:
             self.guarded("event", self.events.happen)
 

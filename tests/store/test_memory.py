@@ -10,6 +10,7 @@ from node.domain.refusals import CheckpointConflict, StaleCheckpoint
 from node.service import exchange, healing, life, log, memory, upkeep, witness
 from node.service.bundle import export_bundle, import_bundle
 from node.service.commit import write
+from node.service.roster import current
 from node.service.verify import verify
 from node.store import log_tables as lt
 from node.store import tables as t
@@ -80,7 +81,7 @@ def test_what_a_witness_signs_is_kept_by_two_neighbours_that_are_not_the_logs_ow
     assert kept(tree.province)[CITY, COUNTY] == last(tree, tree.county)
     for peer in (PROVINCE, COUNTY, OTHER):
         with reading(tree.city.engine) as conn:
-            assert memory.to_tell(tree.city, conn, peer) == []
+            assert memory.to_tell(conn, current(tree.city, conn), CITY, peer) == []
     tree.check()
 
 
@@ -199,7 +200,7 @@ def test_a_keeper_keeps_the_largest_state_and_says_which(tree: Tree) -> None:
         witness.add_checkpoint(tree.city, asked(tree.county, last(tree, tree.county), size))
         if size == FORK:
             with reading(tree.city.engine) as conn:
-                (old,) = memory.to_tell(tree.city, conn, PROVINCE)
+                (old,) = memory.to_tell(conn, current(tree.city, conn), CITY, PROVINCE)
     tree.settle()
     with write(tree.province) as batch:
         (answer,) = memory.take(batch, CITY, old)
