@@ -1,7 +1,7 @@
 # Every command sets up what it needs first; that is quick when nothing changed.
 # PYTHON=... chooses the interpreter that .venv is made with (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim mutants model fuzz faults bench pictures lint lock clean runtime
+.PHONY: help setup demo test tests seeds check sim mutants model fuzz faults bench pictures lint lock clean runtime
 
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -n 2
@@ -20,8 +20,15 @@ runtime:
 demo: runtime ## show the system at work; KEEP=1 leaves it running, WALK=1 walks it again (DEMO_DIR=demo-data)
 	.venv/bin/liandong demo $(if $(WALK),--walk $(DEMO_DIR),$(if $(KEEP),--keep $(DEMO_DIR)))
 
-test: lint ## everything: lint and all tests, PostgreSQL and real processes included
+test: lint ## everything: lint and all tests, PostgreSQL and real processes included, and 500 seeds of the simulator
+	@$(MAKE) --no-print-directory -j 2 tests seeds
+
+tests: setup
 	$(PYTEST)
+
+# Beside the tests, which wait half of the time for disks, lines and browsers; they go first.
+seeds: setup
+	nice -n 19 $(RUN) tests.sim --seed 5000 --seeds 500 --steps 1000 --jobs 2
 
 check: lint ## lint and the fast tests, in under a minute
 	$(PYTEST) -p no:schemathesis -m "not slow and not process and not postgres"

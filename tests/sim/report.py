@@ -11,10 +11,10 @@ from tests.sim.run import Result
 from tests.sim.tally import Total
 
 
-def summary(total: Total, seconds: float) -> RenderableType:
-    line = f"{total.seeds} seeds, {total.steps} steps in {seconds:.0f} s ({total.steps / seconds:.0f}/s), 0 violations"
-    widely = sum(total.fault_seeds[name] >= total.seeds / 5 for name in FAULTS)
-    told = f"{widely} of {len(FAULTS)} kinds of fault in a fifth of the seeds or more"
+def summary(total: Total, failures: int, seconds: float) -> RenderableType:
+    speed = f"{total.seeds} seeds, {total.steps} steps in {seconds:.0f} s ({total.steps / seconds:.0f}/s)"
+    line = f"{speed}, {failures or 'no'} seed{'' if failures == 1 else 's'} failed"
+    told = f"{len(total.widely)} of {len(FAULTS)} kinds of fault in a fifth of the seeds or more"
     exchanges = ", ".join(f"{name} {count}" for name, count in total.exchanges.most_common())
     refused = ", ".join(f"{name} {count}" for name, count in total.refused.most_common())
     return Group(

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.sim.options import FAULTS
+
 
 @dataclass
 class Tally:
@@ -33,6 +35,11 @@ class Total:
     verb_seeds: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     exchanges: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def widely(self) -> list[str]:
+        """The kinds of fault met in a fifth of the seeds or more."""
+        return [name for name in FAULTS if self.fault_seeds[name] >= self.seeds / 5]
 
     def add(self, tally: Tally) -> None:
         self.seeds += 1
