@@ -263,10 +263,9 @@ def _decide(world: "World", topic: TopicId) -> None:
 
 def _claim_frozen(world: "World", topic: TopicId) -> bool:
     """A topic of a node that contradicted itself goes on once it is claimed (R9); whether it is one."""
-    frozen = [m for m in world.joined if (seen := world.checker.seen(m.code, topic)) and seen.status == "frozen"]
-    for machine in frozen:
+    for machine in world.joined:
         seen = world.checker.seen(machine.code, topic)
-        if seen is None or machine.code not in seen.chain.arbiters:
+        if seen is None or not seen.mine or seen.status != "frozen" or machine.code not in seen.chain.arbiters:
             continue
         if machine.code != seen.chain.custodian or seen.chain.inc < machine.inc:
             world.time.elapsed_s += CLAIM_ASK_S
