@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from node.context import Context
-from node.service import fold, verify_log, verify_streams
+from node.service import fold, life, verify_log, verify_streams
 from node.service.fold import Findings, Folded, Folding
 from node.service.rebuild import rebuild as rebuild_projections
 from node.service.rebuild import surroundings, waiting
 from node.service.verify_rows import Rows
+from node.service.verify_streams import FIRST
 from node.store import aggregation as ag
 from node.store import audit
 from node.store import tables as t
@@ -25,7 +26,8 @@ from node.store.codec import load_chain, load_topic
 from node.store.engine import reading
 from node.store.projections import part_rows, registry_row, topic_of
 from node.store.topics import area_rows, row_of
-from schemas.ids import NodeCode, TopicId
+from schemas.ids import COUNT_MAX, NodeCode, TopicId
+from schemas.registry import Granted
 from sync.errors import SyncError
 from sync.roster import Roster
 from sync.sealing import Statement
@@ -72,6 +74,7 @@ class _Check:
     def run(self) -> Report:
         roster, registered = fold.registry(self._conn, self._findings)
         self._check_registry(registered)
+        self._life_began = self._began(registered)
         folding = Folding(self._conn, self._ctx.identity.code, roster, self._ctx.pool, self._findings, self._seen)
         rows = Rows(self._ctx, self._conn, roster, self._around, self._findings)
         for some in fold.chains(folding):
@@ -128,6 +131,15 @@ class _Check:
         if anchor is not None and (not registered or registered[0].id != anchor):
             self._findings.add("node", self._ctx.identity.code, "the stored registry is not that of the trusted root")
 
+    def _began(self, registered: list[Statement]) -> int:
+        """Where among all statements this node's present life began; without one, after all of them."""
+        me, mine = self._ctx.identity.code, life.read(self._conn)
+        if not mine.live or mine.inc.number == FIRST:
+            return 0 if mine.live else COUNT_MAX
+        bodies = ((statement.id, statement.payload.body) for statement in registered)
+        ids = [id for id, body in bodies if isinstance(body, Granted) and (body.node, body.inc) == (me, mine.inc)]
+        return self._conn.execute(select(func.min(t.statements.c.pos)).where(t.statements.c.id.in_(ids))).scalar() or 0
+
     def _check_topics(self, some: list[Folded], roster: Roster) -> None:
         ids = [folded.working.id for folded in some]
         rows = {row.id: row for row in self._conn.execute(select(t.topics).where(t.topics.c.id.in_(ids)))}
@@ -172,17 +184,23 @@ class _Check:
         return {code for code, own in stored.items() if own} == set(found.topic.areas)
 
     def _check_delivery(self, some: list[Folded], neighbours: frozenset[NodeCode]) -> None:
-        """Every entry is on the stream to every neighbour that takes part, unless it came from there or is its own."""
+        """Every entry is on the stream to every neighbour that takes part, unless it came from there or is its own.
+
+        What was here before the present life began has been compared with each of them instead (SPEC 14.4).
+        """
         e, o, s = t.entries.c, t.outbox.c, t.statements.c
         ids = [folded.working.id for folded in some]
-        mine = e.topic.in_(ids)
-        here = select(e.topic, s.source, e.author, func.count().label("n")).join(t.statements, s.id == e.id)
+        mine = (e.topic.in_(ids), s.pos > self._life_began)
+        entries = t.entries.join(t.statements, s.id == e.id)
+        here = select(e.topic, s.source, e.author, func.count().label("n")).select_from(entries)
         came: dict[TopicId, dict[tuple[NodeCode | None, NodeCode], int]] = {id: {} for id in ids}
-        for row in self._conn.execute(here.where(mine).group_by(e.topic, s.source, e.author)):
+        for row in self._conn.execute(here.where(*mine).group_by(e.topic, s.source, e.author)):
             came[row.topic][row.source, row.author] = row.n
-        now = select(e.topic, o.peer, e.id).join(t.outbox, o.statement == e.id).where(mine, e.author != o.peer)
+        now = select(e.topic, o.peer, e.id).select_from(entries.join(t.outbox, o.statement == e.id))
+        now = now.where(*mine, e.author != o.peer)
         b = t.sent_before.c
-        before = select(e.topic, b.peer, e.id).join(t.sent_before, b.statement == e.id).where(mine, e.author != b.peer)
+        before = select(e.topic, b.peer, e.id).select_from(entries.join(t.sent_before, b.statement == e.id))
+        before = before.where(*mine, e.author != b.peer)
         gone = now.union(before).subquery()
         counted = select(gone.c.topic, gone.c.peer, func.count().label("n")).group_by(gone.c.topic, gone.c.peer)
         went = {(row.topic, row.peer): row.n for row in self._conn.execute(counted)}

@@ -200,9 +200,15 @@ class Checker:
 
     def _is_after_a_fork(self, topic: TopicId, term: str, said: Payload) -> bool:
         """Whether what is there already stands on another entry, and one of both on half of a fork: an offer that was
-        signed twice by a node that ran twice may be accepted twice, by one node in two lives."""
+        signed twice by a node that ran twice may be accepted twice, by one node in two lives. Or such a node accepted
+        and declined one offer, and its offerer knows of the second answer only."""
         there = self._entry_at.get((topic, term, said["seq"]))
-        before = self.payloads[there]["prev"] if there else None
+        if there is None:
+            return False
+        other = self.payloads[there]
+        if said["kind"] == "resumed" and (other["author"], tuple(other["inc"])) in self._world.ledger.excused:
+            return True
+        before = other["prev"]
         return before != said["prev"] and any(id in self.forked for id in (before, said["prev"]))
 
     def _check_number(self, author: NodeCode, grant: Payload) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, update
 
 from node.context import Context
 from node.domain.refusals import Healing
@@ -24,6 +24,7 @@ from node.service.bundle import export_bundle, import_bundle
 from node.service.commit import write
 from node.service.receipt import root_key, topic_receipt
 from node.service.receive import receive_file, receive_request
+from node.service.verify import verify
 from node.store import links
 from node.store import tables as t
 from node.store.engine import reading
@@ -49,7 +50,7 @@ from tests.store.lives import (
     saved,
 )
 from tests.store.logs import durability, sign, words
-from tests.store.tree import CITY, COUNTY, Tree
+from tests.store.tree import CITY, COUNTY, PROVINCE, Tree
 
 
 def test_a_restored_county_heals_and_holds_again_what_it_held(tree: Tree, tmp_path: Path) -> None:
@@ -463,6 +464,28 @@ def test_what_came_back_from_below_is_not_owed_to_its_author(tree: Tree, tmp_pat
     heal(tree)
     assert tree.agree(topic, tree.county, tree.city, tree.province)[0] == COUNTY
     tree.check()
+
+
+def test_what_a_second_life_wrote_is_still_missed_on_its_stream(tree: Tree, tmp_path: Path) -> None:
+    """verify leaves to comparing only what was here before the life began."""
+    tree.settle()
+    backup = saved(tree, "city", tmp_path)
+    opened(tree.city)
+    brought_back(tree, "city", backup)
+    heal(tree)
+    topic = opened(tree.county)
+    do(tree.county, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.city, decide.accept, topic, api.AcceptForm())
+    do(tree.city, escalate.escalate, topic, UP)
+    tree.settle()
+    with tree.city.engine.begin() as conn:
+        o, mine = t.outbox, t.outbox.c.peer == PROVINCE
+        last = conn.execute(select(func.max(o.c.seq)).where(mine)).scalar_one()
+        conn.execute(delete(o).where(mine, o.c.seq == last))
+        before = conn.execute(select(o.c.hash).where(mine, o.c.seq == last - 1)).scalar_one()
+        conn.execute(update(t.links).where(t.links.c.peer == PROVINCE).values(sent_seq=last - 1, sent_hash=before))
+    assert any(line.startswith("delivery") for line in verify(tree.city).problems)
 
 
 def test_a_child_that_holds_its_grant_for_half_of_a_contradiction_is_granted_it_again(
