@@ -39,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
                 break
     console.print(summary(total, failures, time.perf_counter() - began))
     meets_little = total.seeds >= KINDS_COUNT_FROM_SEEDS and len(total.widely) < KINDS_MIN
+    if meets_little:
+        console.print(f"FAILED: fewer than {KINDS_MIN} kinds of fault in a fifth of the seeds")
     return 1 if failures or meets_little else 0
 
 

@@ -10,12 +10,13 @@ from node.service import roster as rosters
 from node.service import verify as fsck
 from node.store.codec import inc_of, load_chain
 from node.store.engine import reading
-from schemas.ids import Digest, NodeCode, TopicId
+from schemas.ids import Digest, Incarnation, NodeCode, TopicId
 from sync.chain import verify
 from sync.custody import Chain
 from sync.errors import Held
+from sync.roster import Roster
 from sync.sealing import open_statement, parse
-from tests.sim.ledger import Violation
+from tests.sim.ledger import Life, Violation
 from tests.sim.machine import NEW_ENTRY, NEW_REMARK, Machine
 
 if TYPE_CHECKING:
@@ -218,15 +219,21 @@ def _check_guard(machine: Machine) -> None:
         raise Violation(f"I22: the guard of {machine.code} does not fit: {said}")
 
 
+def _is_live(roster: Roster, at: tuple[NodeCode, Incarnation], twice: set[Life]) -> bool:
+    author, inc = at
+    return roster.members[author].inc == inc and (author, tuple(inc)) not in twice
+
+
 def _check_rosters(world: "World", machines: list[Machine]) -> None:
-    """Every node knows the same tree; of what a node signed that ran twice, the lives and keys that hold now."""
+    """Every node knows the same tree; where a node ran twice, and may have granted one thing to these and another to
+    those, the lives and keys that hold now, and what those lives signed."""
     twice = world.ledger.excused
     known = {}
     for machine in machines:
         with machine.at_work() as ctx, reading(ctx.engine) as conn:
             roster = rosters.fold(conn)
         known[machine.code] = (
-            {(author, inc): head for (author, inc), head in roster.heads.items() if (author, tuple(inc)) not in twice},
+            {at: head for at, head in roster.heads.items() if not twice or _is_live(roster, at, twice)},
             sorted(
                 (m.card.code, m.parent, m.lives[-1:] if twice else m.lives, m.key.kid) for m in roster.members.values()
             ),

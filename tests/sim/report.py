@@ -20,7 +20,7 @@ def summary(total: Total, failures: int, seconds: float) -> RenderableType:
     return Group(
         Text(line),
         Text(told),
-        Text(f"a dozen lies each told to some node {total.lies} times, none of them believed"),
+        Text(f"a dozen lies each told to some node {total.lies} times{'' if failures else ', none of them believed'}"),
         _table("fault", total.faults, total.fault_seeds, total.seeds, FAULTS),
         _table("verb", total.verbs, total.verb_seeds, total.seeds, tuple(sorted(total.verbs))),
         Text(f"exchanges: {exchanges}"),

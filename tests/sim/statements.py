@@ -2,10 +2,12 @@
 
 What a statement compiles to, how its values are bound and how its rows are read stays SQLAlchemy's. Only the execution
 context, which is made anew for each call and costs several times what SQLite does, is left out; whatever is not one of
-the plain cases (text, RETURNING, defaults made in Python, rows read in parts) goes SQLAlchemy's own way. That both
-ways give the same bytes is tested on whole seeds.
+the plain cases (text, RETURNING, defaults made in Python, rows of different columns, `yield_per`) goes SQLAlchemy's own
+way. Rows are read at once: a loop that changes what it reads would not be noticed. That both ways send the same bytes
+is tested on whole seeds.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Delete, Engine, Insert, Select, Update, event
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.compiler import WARN_LINTING, SQLCompiler
 
 _Processor = Callable[[Any], Any] | None
 _PLAIN = (Select, Insert, Update, Delete)
@@ -60,7 +62,7 @@ class QuickConnection(Connection):
         plan = _PLANS.get(at, _UNKNOWN)
         if plan is _UNKNOWN:
             plan = _PLANS[at] = _plan(self, elem, key, names, many)
-        if plan is None:
+        if plan is None or (many and any(row.keys() != parameters[0].keys() for row in parameters)):
             return super()._execute_clauseelement(elem, parameters, options)
         return self._run(plan, key.bindparams, parameters, many)
 
@@ -71,21 +73,24 @@ class QuickConnection(Connection):
         cursor = self._dbapi_connection.cursor()
         try:
             cursor.execute(statement)
-        except BaseException as error:
+        except sqlite3.Error as error:
             self._handle_dbapi_exception(error, statement, None, cursor, None)
         cursor.close()
         return None
 
-    def _run(self, plan: _Plan, literals: Sequence[Any], parameters: Sequence[Mapping[str, Any]], many: bool) -> Any:
+    def _run(self, plan: _Plan, literals: Sequence[Any], rows: Sequence[Mapping[str, Any]], many: bool) -> Any:
         if self._transaction is None:
             self._autobegin()
-        text = plan.text
-        if plan.expanding:
-            text, values = _expand(plan, literals, parameters[0] if parameters else {})
-        elif many:
-            values = [_values(plan.binds, literals, row) for row in parameters]
-        else:
-            values = _values(plan.binds, literals, parameters[0] if parameters else {})
+        text, values = plan.text, None
+        try:
+            if plan.expanding:
+                text, values = _expand(plan, literals, rows[0] if rows else {})
+            elif many:
+                values = [_values(plan.binds, literals, row) for row in rows]
+            else:
+                values = _values(plan.binds, literals, rows[0] if rows else {})
+        except Exception as error:
+            self._handle_dbapi_exception(error, text, None, None, None)
         cursor = self._dbapi_connection.cursor()  # type: ignore[union-attr]
         try:
             self.engine._before(text)  # type: ignore[attr-defined]
@@ -93,12 +98,15 @@ class QuickConnection(Connection):
                 cursor.executemany(text, values)
             else:
                 cursor.execute(text, values)
-            rows = cursor.fetchall() if plan.metadata else ()
-        except BaseException as error:
-            self._handle_dbapi_exception(error, text, values, cursor, None)
+            found = cursor.fetchall() if plan.metadata else ()
+        except sqlite3.Error as error:
+            self._handle_dbapi_exception(error, text, None, cursor, None)
+        except BaseException:
+            cursor.close()
+            raise
         count = cursor.rowcount
         cursor.close()
-        return IteratorResult(plan.metadata, iter(rows)) if plan.metadata else Written(count)
+        return IteratorResult(plan.metadata, iter(found)) if plan.metadata else Written(count)
 
 
 _UNKNOWN: Any = object()
@@ -116,12 +124,19 @@ def make_quick(engine: Engine, before: Callable[[str], None]) -> None:
 def _plan(conn: Connection, elem: Any, key: Any, names: tuple[str, ...], many: bool) -> _Plan | None:
     """None where only SQLAlchemy itself should run it."""
     compiled = elem._compile_w_cache(
-        conn.dialect, compiled_cache=conn.engine._compiled_cache, column_keys=list(names), for_executemany=many
+        conn.dialect,
+        compiled_cache=conn.engine._compiled_cache,
+        column_keys=list(names),
+        for_executemany=many,
+        linting=conn.dialect.compiler_linting | WARN_LINTING,
     )[0]
     writes = compiled.isinsert or compiled.isupdate or compiled.isdelete
     if writes and (compiled.effective_returning or compiled.insert_prefetch or compiled.update_prefetch):
         return None
     if compiled.literal_execute_params or compiled._collect_params or (many and compiled.post_compile_params):
+        return None
+    labels = [column.keyname for column in compiled._result_columns]
+    if len(set(labels)) < len(labels):
         return None
     bound = compiled._cache_key_bind_match[0]
     placed = {bind: n for n, literal in enumerate(compiled.cache_key[1]) for bind in bound[literal]}
