@@ -305,10 +305,14 @@ def _check_frozen(name: str, states: dict[NodeCode, State]) -> None:
 
 
 def _check_passed_on(world: "World", id: TopicId, states: dict[NodeCode, State]) -> None:
-    """What an older node between them cannot read reaches all who can (R16)."""
+    """What an older node between them cannot read reaches all who can (R16): what those write whom the older one knows
+    to take part."""
     if id in world.checker.forked.values():
         return
     able = {code: state for code, state in states.items() if world.machines[code].knows_new}
+    everybody = set[NodeCode]().union(*(state[0].participants for state in able.values()))
+    if any(everybody - set(state[0].participants) for code, state in states.items() if code not in able):
+        return
     for code, state in able.items():
         one, first = next(iter(able.items()))
         if state != first:

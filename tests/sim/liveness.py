@@ -33,7 +33,7 @@ def rest(world: "World") -> None:
     _complete(world)
     for lane in ("push", "wait"):
         for child in _children(world):
-            _call(world, child, lane)
+            _call(world, child, lane, patient=True)  # one may have joined that its parent has forgotten since
     quiet(world)
     final.check_all(world, thorough=not world.options.finish)
     if any(machine.restored for machine in world.joined):
