@@ -90,7 +90,10 @@ class Checker:
         """Every entry ever written, in the order of writing."""
         self.oracle = Oracle(world.options)
         self.forked: dict[Digest, TopicId] = {}
-        """Entries at a position already taken, by a node that ran twice in one incarnation, and what stands on them."""
+        """Entries at a position already taken, by a node that ran twice in one incarnation, and what stands on them; and
+        acceptances of what it declined as well."""
+        self._answered: dict[tuple[Digest, NodeCode], set[str]] = {}
+        """The kinds of answer to each offer."""
 
     # ---- what operators look at ---------------------------------------------------------------------------------
 
@@ -168,6 +171,8 @@ class Checker:
     # ---- what was written ---------------------------------------------------------------------------------------
 
     def _written(self, id: Digest, said: Payload) -> None:
+        if said["kind"] in ("accepted", "declined"):
+            self._answer(id, said)
         if "term" in said:
             self._entry(id, said)
         elif said["kind"] in ("anchored", "enrolled"):
@@ -177,6 +182,14 @@ class Checker:
             self.oracle.granted(said["body"]["node"], said["body"]["inc"])
         elif said["kind"] == "declined":
             self._check_expired(said)
+
+    def _answer(self, id: Digest, said: Payload) -> None:
+        """Who ran twice may accept and decline one offer; each node then goes by the half it heard first."""
+        offer = said["entry"] if said["kind"] == "declined" else said["body"]["offer"]
+        kinds = self._answered.setdefault((offer, said["author"]), set())
+        kinds.add(said["kind"])
+        if len(kinds) > 1 and (said["author"], tuple(said["inc"])) in self._world.ledger.excused:
+            self.forked[id] = said["topic"]
 
     def _entry(self, id: Digest, said: Payload) -> None:
         topic, term = said["topic"] or id, repr(said["term"])
@@ -215,15 +228,18 @@ class Checker:
         """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived.
 
         The very life again, because the first grant went with its author's disk or is half of a contradiction, is one
-        life. A bundle of a restore that is past may be read once more by a parent that ran twice, and granted another.
+        life. Where somebody ran twice, the first grant may be in no database any more; and a bundle of a restore that is
+        past may be read once more by a parent that ran twice, and granted another.
         """
         number, nonce = grant["inc"]
         known = [life for life in self.oracle.lives.get(grant["node"], []) if list(life) != [number, nonce]]
-        past = bool(self._world.ledger.excused) and self._world.machines[grant["node"]].inc.nonce != nonce
-        if any(life[1] == nonce for life in known) and not past:
+        excused = bool(self._world.ledger.excused)
+        past = excused and self._world.machines[grant["node"]].inc.nonce != nonce
+        same = [life for life in known if life[1] == nonce and (not excused or self._is_known(author, life))]
+        if same and not past:
             raise Violation(f"R10: {grant['node']} is granted two lives for one restore")
         higher = [life for life in known if life[0] >= number and self._is_known(author, life)]
-        if higher and not self._world.ledger.excused and not self._world.waived:
+        if higher and not excused and not self._world.waived:
             raise Violation(f"R13: {grant['node']} is granted the number {number} after {known[-1][0]}")
 
     def _is_known(self, author: NodeCode, life: Any) -> bool:
