@@ -90,8 +90,8 @@ class Checker:
         """Every entry ever written, in the order of writing."""
         self.oracle = Oracle(world.options)
         self.forked: dict[Digest, TopicId] = {}
-        """Entries at a position already taken, by a node that ran twice in one incarnation, and what stands on them; and
-        acceptances of what it declined as well."""
+        """Entries at a position already taken, by a node that ran twice in one incarnation, and what stands on them;
+        and the second answer of such a node to one offer."""
         self._answered: dict[tuple[Digest, NodeCode], set[str]] = {}
         """The kinds of answer to each offer."""
 
@@ -228,8 +228,8 @@ class Checker:
         """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived.
 
         The very life again, because the first grant went with its author's disk or is half of a contradiction, is one
-        life. Where somebody ran twice, the first grant may be in no database any more; and a bundle of a restore that is
-        past may be read once more by a parent that ran twice, and granted another.
+        life. Where somebody ran twice, the first grant may be in no database any more; and a bundle of a restore that
+        is past may be read once more by a parent that ran twice, and granted another.
         """
         number, nonce = grant["inc"]
         known = [life for life in self.oracle.lives.get(grant["node"], []) if list(life) != [number, nonce]]
