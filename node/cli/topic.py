@@ -8,7 +8,6 @@ import typer
 
 from node.cli.options import Data, Database, Json
 from node.cli.terminal import as_data, commit, node, print_json, say, table
-from node.domain.refusals import NotFound
 
 if TYPE_CHECKING:
     from node.context import Context
@@ -45,18 +44,15 @@ app = typer.Typer(
 
 
 def resolve(ctx: "Context", topic: str) -> str:
-    """The id of a topic named by its id or its number. Raises NotFound."""
+    """The id of a topic named by its id or its number. Raises NotFound, and Invalid where several have the number."""
     from node.service import read
+    from node.service.claims import only_one
     from schemas.api import TopicFilter
 
     if TOPIC_ID.fullmatch(topic):
         return topic
-    if topic:
-        found = read.topics(ctx, TopicFilter(q=topic), None, 50).items
-        for item in found:
-            if item.number == topic:
-                return item.id
-    raise NotFound(topic)
+    found = read.topics(ctx, TopicFilter(q=topic), None, 50).items if topic else []
+    return only_one(topic, [item.id for item in found if item.number == topic])
 
 
 def text_of(given: str) -> str:

@@ -138,14 +138,30 @@ def numbers(ctx: Context, topics: Sequence[TopicId]) -> dict[TopicId, str]:
 
 
 def named(ctx: Context, words: Sequence[str]) -> list[TopicId]:
-    """The topics that people name by number, or by identity. Raises NotFound."""
+    """The topics that people name by number, or by identity. Raises NotFound, and Invalid where a number is not one
+    topic's alone: a life that was forgotten may have given it before."""
     by_number = [word for word in words if "-" in word]
     query = select(t.topics.c.number, t.topics.c.id).where(t.topics.c.number.in_(by_number), t.topics.c.mine)
     with reading(ctx.engine) as conn:
-        found: dict[str, TopicId] = {row.number: row.id for row in conn.execute(query)} if by_number else {}
+        rows = conn.execute(query.order_by(t.topics.c.id)).all() if by_number else []
+    found: dict[str, list[TopicId]] = {}
+    for row in rows:
+        found.setdefault(row.number, []).append(row.id)
     if missing := set(by_number) - found.keys():
         raise NotFound(", ".join(sorted(missing)))
-    return [found.get(word, word) for word in words]
+    for number, ids in found.items():
+        only_one(number, ids)
+    return [found[word][0] if word in found else word for word in words]
+
+
+def only_one(number: str, ids: Sequence[TopicId]) -> TopicId:
+    """The topic of a number. Raises NotFound, or Invalid with all that have it."""
+    if not ids:
+        raise NotFound(number)
+    if len(ids) > 1:
+        several = ", ".join(ids)
+        raise Invalid("topic", f"{number} is the number of {several}", rule="ambiguous_number", ids=several)
+    return ids[0]
 
 
 # ---- by itself ------------------------------------------------------------------------------------------------------
@@ -205,9 +221,10 @@ def _wanted(batch: Batch, form: ClaimForm) -> list[TopicId]:
     if form.node is not None:
         if batch.roster.get(form.node) is None:
             raise NotFound(form.node)
-        query = select(t.topics.c.id).where(_held_by(form.node), t.topics.c.mine).order_by(t.topics.c.id)
-        ids = batch.conn.execute(query).scalars().all()
-        return [id for id in ids if _claimable(batch, batch.working(id).chain)]
+        held = (t.topics.c.custodian == form.node, t.topics.c.mine)
+        ids = batch.conn.execute(select(t.topics.c.id).where(*held).order_by(t.topics.c.id)).scalars().all()
+        chains = {id: batch.working(id).chain for id in ids}
+        return [id for id, chain in chains.items() if _claimable(batch, chain) and not _is_offered(batch, chain)]
     found = list(dict.fromkeys(form.topics or []))
     for id in found:
         if not _claimable(batch, batch.held(id).chain):
@@ -215,18 +232,20 @@ def _wanted(batch: Batch, form: ClaimForm) -> list[TopicId]:
     return found
 
 
-def _held_by(node: NodeCode) -> ColumnElement[bool]:
-    """What a node holds and has not offered to somebody who can still decide."""
-    topics = t.topics.c
-    return and_(topics.custodian == node, topics.offered_to.is_(None))
+def _is_offered(batch: Batch, chain: Chain | None) -> bool:
+    """Whether there is somebody who can still decide on it; who has declined leaves it to the one that is gone."""
+    return chain is not None and chain.offer is not None and not batch.declined(chain.offer)
 
 
 def _claimable(batch: Batch, chain: Chain | None) -> bool:
-    return (
-        chain is not None
-        and batch.me in chain.arbiters
-        and (batch.roster.is_below(chain.custodian, batch.me) or chain.custodian == batch.me)
-    )
+    """Whether the rules of custody let this node claim it (SPEC 14.5): from below; from an earlier life of its own; or
+    its own offer to a life that is over."""
+    if chain is None or batch.me not in chain.arbiters:
+        return False
+    if chain.custodian != batch.me:
+        return batch.roster.is_below(chain.custodian, batch.me)
+    offer = chain.offer
+    return chain.inc < batch.inc or (offer is not None and dead(batch.roster, offer.to, offer.to_inc))
 
 
 def _proceed_one(ctx: Context, id: str) -> int:
@@ -236,7 +255,8 @@ def _proceed_one(ctx: Context, id: str) -> int:
             return 0
         batch.actor = row.approved_by
         refused = [why for topic in row.topics if (why := _claim_one(batch, row, topic))]
-        _set(batch, id, {"state": DONE, "detail": "; ".join(refused)[:2000] or None})
+        state = REFUSED if len(refused) == len(row.topics) else DONE
+        _set(batch, id, {"state": state, "detail": "; ".join(refused)[:2000] or None})
         batch.audit("claimed", None, claim=id, topics=len(row.topics) - len(refused), refused=len(refused))
     return 1
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Integer, Select, and_, cast, func, or_, select
 
 from node.context import Context
 from node.service import life
@@ -128,7 +128,8 @@ def _check_numbers(ctx: Context, conn: Connection, findings: Findings) -> None:
     """No number that was given can be given again."""
     me, p = ctx.identity.code, t.topics.c
     year = func.substr(p.number, len(me) + 2, 4)
+    highest = func.max(cast(func.substr(p.number, len(me) + 7), Integer))
     last = {row.year: row.last for row in conn.execute(select(t.numbers))}
-    for given, count in conn.execute(select(year, func.count()).where(p.origin == me).group_by(year)):
+    for given, count in conn.execute(select(year, highest).where(p.origin == me).group_by(year)):
         if count > last.get(int(given), 0):
-            findings.add("number", f"{me}-{given}", f"{count} topics, but the counter says {last.get(int(given), 0)}")
+            findings.add("number", f"{me}-{given}", f"{count} was given, the counter says {last.get(int(given), 0)}")

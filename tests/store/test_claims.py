@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from node.cli.topic import resolve
 from node.clock import Clock
 from node.domain.refusals import ChildrenOpen, Invalid, NotADescendant, NotAllowed, OrphansOpen
 from node.service import (
@@ -230,6 +231,68 @@ def test_a_claim_of_nothing_or_to_where_it_comes_from_is_refused(tree: Tree) -> 
             tree.city,
             lambda batch: claims.request(batch, api.ClaimForm(node=COUNTY, to=PROVINCE, reason="向上")),
         )
+
+
+def test_what_is_offered_to_a_node_that_lives_cannot_be_claimed_back(tree: Tree) -> None:
+    """Not at once, rather than after two persons have said yes: only the end of that life frees it (R11)."""
+    topic = opened(tree.city)
+    do(tree.city, delegate.delegate, topic, DOWN)
+    tree.settle()
+    form = api.ClaimForm(topics=[topic], reason="机房烧毁")
+    with pytest.raises(Invalid) as found:
+        by("张三", tree.city, lambda batch: claims.request(batch, form))
+    assert found.value.rule == "not_claimable"
+
+
+def test_what_a_lost_node_offered_and_nobody_took_is_among_what_it_holds(tree: Tree) -> None:
+    topic = opened(tree.county)
+    do(tree.county, escalate.escalate, topic, UP)
+    tree.settle()
+    form = api.ClaimForm(node=COUNTY, to=OTHER, reason="机房烧毁")
+    with pytest.raises(Invalid):
+        by("张三", tree.city, lambda batch: claims.request(batch, form))  # the city itself can still accept
+    do(tree.city, decide.decline, topic, api.DeclineForm(code="not_our_area", reason="不归本级"))
+    claim = by("张三", tree.city, lambda batch: claims.request(batch, form))
+    assert claim.topics == [topic]
+    by("李四", tree.city, lambda batch: claims.approve(batch, claim.id))
+    assert claims.proceed(tree.city) == 1
+    tree.settle(tree.city, tree.other)
+    do(tree.other, decide.accept, topic, api.AcceptForm())
+    heal(tree)
+    assert tree.agree(topic, tree.city, tree.other, tree.county)[0] == OTHER
+    tree.check()
+
+
+def test_a_claim_of_which_nothing_came_is_not_done(tree: Tree) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    claim = by("张三", tree.city, lambda batch: claims.request(batch, api.ClaimForm(topics=[topic], reason="机房烧毁")))
+    by("李四", tree.city, lambda batch: claims.approve(batch, claim.id))
+    do(tree.county, escalate.escalate, topic, UP)
+    tree.settle()
+    do(tree.city, decide.accept, topic, api.AcceptForm())
+    assert claims.proceed(tree.city) == 1
+    (found,) = claims.listed(tree.city, None, 10).items
+    assert found.state == "refused"
+    assert found.detail is not None and topic[:12] in found.detail
+    assert read.topic(tree.city, topic).custodian == CITY
+
+
+def test_a_number_that_a_forgotten_life_had_given_names_no_topic_alone(tree: Tree) -> None:
+    first = opened(tree.county, "路灯")
+    with writing(tree.county.engine) as conn:
+        conn.execute(update(t.numbers).values(last=0))
+    second = opened(tree.county, "积水")
+    number = read.topic(tree.county, first).number
+    assert read.topic(tree.county, second).number == number
+    for name in (lambda: claims.named(tree.county, [number]), lambda: resolve(tree.county, number)):
+        with pytest.raises(Invalid) as found:
+            name()
+        assert found.value.rule == "ambiguous_number"
+        assert first in found.value.values["ids"] and second in found.value.values["ids"]
+    assert claims.named(tree.county, [first]) == [first]
+    tree.settle()
+    tree.check()
 
 
 def test_two_arbiters_that_claim_at_once_leave_one_chain_and_a_named_orphan(tree: Tree) -> None:
