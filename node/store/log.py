@@ -20,7 +20,7 @@ from node.store.log_tables import (
     settled,
     witnessed,
 )
-from node.store.tables import outbox, sent_before
+from node.store.tables import outbox, sent_before, statements
 from schemas.ids import Digest, Incarnation, NodeCode
 from sync.merkle import TILE_WIDTH, leaf_hash, tile_root
 
@@ -224,11 +224,19 @@ def tell_again(conn: Connection, peer: NodeCode, ids: Sequence[Digest]) -> None:
 
 
 def tell_all(conn: Connection, peer: NodeCode) -> None:
-    """A neighbour that lives anew is told once more of everything it has from here: its backup may not know."""
-    for table in _STREAMS:
-        found = select(table.c.statement).join(settled, settled.c.statement == table.c.statement)
-        ids = conn.execute(found.where(table.c.peer == peer).order_by(table.c.seq)).scalars().all()
-        for some in _some(ids):
+    """A neighbour that lives anew is told once more of everything it has from here, and of what came from it and was
+    given back to it: its backup may not know."""
+    went = [
+        select(table.c.statement)
+        .join(settled, settled.c.statement == table.c.statement)
+        .where(table.c.peer == peer)
+        .order_by(table.c.seq)
+        for table in _STREAMS
+    ]
+    s = statements.c
+    came = select(s.id).join(settled, settled.c.statement == s.id).where(s.source == peer).order_by(s.pos)
+    for query in (*went, came):
+        for some in _some(conn.execute(query).scalars().all()):
             insert_new(conn, notices, [{"peer": peer, "statement": id} for id in some])
 
 

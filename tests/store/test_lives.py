@@ -90,6 +90,22 @@ def test_a_restored_county_heals_and_holds_again_what_it_held(tree: Tree, tmp_pa
     tree.check()
 
 
+def test_what_was_settled_before_a_restore_is_settled_after_it(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    backup = saved(tree, "county", tmp_path)
+    do(tree.county, work.note, topic, api.NoteForm(text="去看过"))
+    tree.settle()
+    sign(tree)
+    assert set(words(tree.county, topic).values()) == {"settled"}
+    brought_back(tree, "county", backup)
+    heal(tree)
+    sign(tree)
+    before = words(tree.city, topic)
+    assert before == words(tree.county, topic) and set(before.values()) == {"settled"}
+    tree.check()
+
+
 def test_a_restored_county_writes_a_log_of_its_new_life_and_both_lives_are_proven(tree: Tree, tmp_path: Path) -> None:
     before = opened(tree.county)
     tree.settle()
