@@ -18,6 +18,7 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import WARN_LINTING, SQLCompiler
 
 _Processor = Callable[[Any], Any] | None
+_Expansion = tuple[str, tuple[tuple[str, int | None, _Processor], ...]]
 _PLAIN = (Select, Insert, Update, Delete)
 
 
@@ -37,8 +38,10 @@ class _Plan:
     compiled: SQLCompiler
     text: str
     binds: tuple[_Bind, ...]
-    expanding: bool
-    """Whether there is an IN whose placeholders depend on how many values it has."""
+    lists: tuple[str, ...]
+    """The parameters of IN, whose placeholders depend on how many values there are."""
+    expanded: dict[tuple[int, ...], _Expansion]
+    """The text, and what goes where, by how many values each of them has."""
     metadata: SimpleResultMetaData | None
     """How rows are read; None: the statement gives none."""
 
@@ -83,7 +86,7 @@ class QuickConnection(Connection):
             self._autobegin()
         text, values = plan.text, None
         try:
-            if plan.expanding:
+            if plan.lists:
                 text, values = _expand(plan, literals, rows[0] if rows else {})
             elif many:
                 values = [_values(plan.binds, literals, row) for row in rows]
@@ -140,14 +143,15 @@ def _plan(conn: Connection, elem: Any, key: Any, names: tuple[str, ...], many: b
         return None
     bound = compiled._cache_key_bind_match[0]
     placed = {bind: n for n, literal in enumerate(compiled.cache_key[1]) for bind in bound[literal]}
-    by_name, expanding = {}, bool(compiled.post_compile_params)
+    by_name = {}
+    lists = tuple(name for bind, name in compiled.bind_names.items() if bind in compiled.post_compile_params)
     for bind, name in compiled.bind_names.items():
         if bind.callable or (bind.required and not {bind.key, name} & set(names)):
             return None
-        process = None if expanding else compiled._bind_processors.get(name)  # those wait for the expanded names
+        process = None if lists else compiled._bind_processors.get(name)  # those wait for the expanded names
         by_name[name] = _Bind(name, bind.key, placed.get(bind), bind.value, process)
-    binds = tuple(by_name.values() if expanding else (by_name[name] for name in compiled.positiontup))
-    return _Plan(compiled, compiled.string, binds, expanding, None if writes else _metadata(conn, compiled))
+    binds = tuple(by_name.values() if lists else (by_name[name] for name in compiled.positiontup))
+    return _Plan(compiled, compiled.string, binds, lists, {}, None if writes else _metadata(conn, compiled))
 
 
 def _metadata(conn: Connection, compiled: SQLCompiler) -> SimpleResultMetaData:
@@ -174,10 +178,21 @@ def _values(binds: Sequence[_Bind], literals: Sequence[Any], row: Mapping[str, A
 def _expand(plan: _Plan, literals: Sequence[Any], row: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
     """The text with as many placeholders as there are values, as SQLAlchemy writes it, and the values."""
     given = dict(zip((bind.name for bind in plan.binds), _values(plan.binds, literals, row), strict=True))
-    state = plan.compiled._process_parameters_for_postcompile(given)
+    sizes = tuple(len(given[name]) for name in plan.lists)
+    if sizes not in plan.expanded:
+        plan.expanded[sizes] = _expansion(plan, given)
+    text, places = plan.expanded[sizes]
+    found = []
+    for name, index, process in places:
+        value = given[name] if index is None else given[name][index]
+        found.append(process(value) if process else value)
+    return text, tuple(found)
+
+
+def _expansion(plan: _Plan, given: dict[str, Any]) -> _Expansion:
+    state = plan.compiled._process_parameters_for_postcompile(dict(given))
     processors = {**plan.compiled._bind_processors, **state.processors}
-    values = []
-    for name in state.positiontup or ():
-        value, process = given[name] if name in given else state.parameters[name], processors.get(name)
-        values.append(process(value) if process else value)
-    return state.statement, tuple(values)
+    places: dict[str, tuple[str, int | None]] = {name: (name, None) for name in given}
+    for name, parts in state.parameter_expansion.items():
+        places.update((part, (name, index)) for index, part in enumerate(parts))
+    return state.statement, tuple((*places[name], processors.get(name)) for name in state.positiontup or ())
