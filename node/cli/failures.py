@@ -1,35 +1,27 @@
 """What went wrong, as the one line a person reads: in Chinese, in English, and what to do.
 
-A refusal by the rules ends with 1, a value that can never be right with 2. Anything this table does not know is a
-fault of the program and keeps its traceback.
+A refusal by the rules ends with 1, a value that can never be right with 2. Anything no table has words for is a fault
+of the program and keeps its traceback.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from node.api.problems import INTERNAL, kind_of
-from node.domain import refusals
-from node.domain.errors import DomainError, RowError
+from node.cli.words import CODES, SAID, Pair
+from node.domain.errors import DomainError
+from node.domain.refusals import Invalid
 from node.store.faults import fault
-from sync.errors import SyncError, TransportError
+from node.web.words import pairs
+from sync.errors import SyncError
 
 REFUSED = 1
 USAGE = 2
-
-_SAID: dict[type[Exception], str] = {
-    refusals.NoNode: "这里还没有节点，请先运行 liandong init，或用 --data 指明数据文件夹",
-    refusals.NodeExists: "这里已有节点，未作任何改动；请换一个数据文件夹",
-    refusals.NodeRunning: "该节点已在运行，请先停止它 / Stop it first.",
-    refusals.BadToken: "邀请码无效，请向上级重新索取（liandong invite）/ Ask the parent for a new one",
-    refusals.Healing: "节点尚未入网或正在恢复，请先运行 liandong join / Join the tree first",
-    refusals.NotFound: "本节点没有该议题或账号，请核对编号 / Check the id or number",
-    refusals.NoChineseFont: "本机没有中文字体，请安装后再试（Debian、Ubuntu：apt install fonts-wqy-microhei）",
-    refusals.StorageFull: "磁盘空间不足，请清理后再试",
-    TransportError: "联系不上对方节点，请检查地址、网络和对方是否在运行 / Check address, network and whether it runs",
-    RowError: "文件内容有误，请按所示行列改正 / Mend the row it names",
-}
+FIELDS_SHOWN_MAX = 5
+_FALLBACK: Pair = ("不能这样做", "This cannot be done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Said:
 def explain(error: Exception) -> Said | None:
     """The line and the exit code; None for what nobody foresaw."""
     if isinstance(error, ValidationError):
-        return Said(f"填写有误 / Not as it must be: {_fields(error)}", USAGE)
+        return Said(_one_line("; ".join(map(_field, error.errors()[:FIELDS_SHOWN_MAX]))), USAGE)
     if isinstance(error, SQLAlchemyError):
         return Said(_database(error), REFUSED)
     if isinstance(error, OSError):
@@ -49,15 +41,29 @@ def explain(error: Exception) -> Said | None:
         return Said(f"无法读写文件或使用网络，请检查路径和权限 / Check path and permissions: {what}", REFUSED)
     if not isinstance(error, DomainError | SyncError):
         return None
-    return Said(_one_line(f"{_chinese(error)} / {error}"), REFUSED)
+    chinese, english = _words(error)
+    more = _more(error)
+    return Said(_one_line(f"{chinese} / {english}" + (f": {more}" if more else "")), REFUSED)
 
 
-def _chinese(error: Exception) -> str:
-    for cls in type(error).__mro__:
-        if cls in _SAID:
-            return _SAID[cls]
-    kind = kind_of(error)
-    return kind.title.partition(" / ")[0] if kind is not INTERNAL else "不能这样做"
+def _words(error: DomainError | SyncError) -> Pair:
+    if isinstance(error, Invalid) and error.rule is not None:
+        chinese, english = pairs()[f"problem.rule.{error.rule}"]
+        return chinese.format_map(error.values), english.format_map(error.values)
+    if isinstance(error, SyncError):
+        known = CODES.get(error.code) or pairs().get(f"links.code.{error.code}")
+        if known is not None:
+            return known
+    return next((SAID[cls] for cls in type(error).__mro__ if cls in SAID), _FALLBACK)
+
+
+def _more(error: DomainError | SyncError) -> str:
+    """What this instance adds to the words: which file, code, row. The words of a rule say that themselves."""
+    if isinstance(error, SyncError):
+        return str(error)
+    if isinstance(error, Invalid):
+        return "" if error.rule is not None else f"{error.field}: {error.message}"
+    return error.detail
 
 
 def _database(error: SQLAlchemyError) -> str:
@@ -68,8 +74,14 @@ def _database(error: SQLAlchemyError) -> str:
     return f"数据库打不开，请检查 --data 和 --database / The database cannot be used, check --data, --database: {cause}"
 
 
-def _fields(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors()[:5])
+def _field(found: Mapping[str, Any]) -> str:
+    """One field of a form: in Chinese as the pages say it, in English as the form's own rules do, which name more."""
+    name = ".".join(map(str, found["loc"])) or "value"
+    kind, about = found["type"], found.get("ctx", {})
+    if kind == "too_short" and about.get("field_type") == "Value":  # a text, counted after it was stripped
+        kind = "string_too_short"
+    chinese, _ = pairs().get(f"problem.field.{kind}", ("填写有误", ""))
+    return f"{name}：{chinese.format_map(about)} / {name}: {found['msg']}"
 
 
 def _one_line(text: str) -> str:

@@ -1,10 +1,11 @@
 """Why a command is refused now, as one tree below DomainError; node.api.problems maps each to its problem type.
 
 Refusal
-  NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, OrphansOpen, CloseAtOrigin, Healing
+  NotTheWriter, OfferOpen, NotOfferedHere, AlreadyDecided, StepOrder, ChildrenOpen, OrphansOpen, CloseAtOrigin
+  Healing (NotJoined, NotMet)
   NotTheParent, NotADescendant, OverrideReasonMissing, Invalid, IdempotencyKeyReused
-  Malformed, BadCursor, Unauthenticated (OtpNeeded), NotAllowed (StepUpNeeded, PasswordExpired, FactorNeeded)
-  NotFound, TooLarge, UnsupportedMedia, DutiesOpen, AlreadyTaken
+  Malformed, BadCursor, Unauthenticated (OtpNeeded), NotAllowed (StepUpNeeded, PasswordExpired, FactorNeeded, OwnClaim)
+  NotFound (NoReceipt), TooLarge, UnsupportedMedia, DutiesOpen, AlreadyTaken
   TooManyRequests, Unavailable, NoChineseFont, StorageFull, NoNode, NodeExists, NodeRunning, BadToken
   StaleCheckpoint, CheckpointConflict, NotWitnessed
 """
@@ -52,6 +53,14 @@ class Healing(Refusal):
     """The node is read-only until it may sign again."""
 
 
+class NotJoined(Healing):
+    """This node has not joined the tree yet."""
+
+
+class NotMet(Healing):
+    """The parent, or a root's child, was not met since this start."""
+
+
 class NotTheParent(Refusal):
     """A topic goes up only to the direct parent, and this node has none."""
 
@@ -65,7 +74,10 @@ class OverrideReasonMissing(Refusal):
 
 
 class Invalid(Refusal):
-    """A field is not as it must be. `rule` names what it breaks, `values` what the words for that are about."""
+    """A field is not as it must be.
+
+    `rule` names what it breaks, `values` what the words for that are about: what a person reads comes from there.
+    """
 
     def __init__(self, field: str, message: str, rule: str | None = None, **values: object) -> None:
         super().__init__(f"{field}: {message}")
@@ -96,7 +108,7 @@ class NotAllowed(Refusal):
 
 
 class OtpNeeded(Unauthenticated):
-    """Name and password are right; this account also asks for a one-time code, in `otp`."""
+    """Name and password are right; this account also asks for a one-time code, in the field otp."""
 
 
 class StepUpNeeded(NotAllowed):
@@ -111,6 +123,10 @@ class FactorNeeded(NotAllowed):
     """This office asks for a second factor; set one up first."""
 
 
+class OwnClaim(NotAllowed):
+    """须由另一人批准 / Another person than the one who asked has to approve it."""
+
+
 class DutiesOpen(Refusal):
     """This person still holds posts with open items; hand them over first."""
 
@@ -121,6 +137,10 @@ class AlreadyTaken(Refusal):
 
 class NotFound(Refusal):
     """There is nothing here by that name."""
+
+
+class NoReceipt(NotFound):
+    """This node's log holds nothing of the kind: it did not write it, or in a life that a restore has ended."""
 
 
 class TooLarge(Refusal):
@@ -156,7 +176,7 @@ class StorageFull(Refusal):
 
 
 class NoNode(Refusal):
-    """There is no node here; make one with `liandong init`."""
+    """There is no node here; make one with liandong init."""
 
 
 class NodeExists(Refusal):

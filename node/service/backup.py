@@ -204,12 +204,13 @@ def _opened(file: Path, identity: str | None, place: Path) -> Path:
     if not encrypted:
         return file
     if identity is None:
-        raise Invalid("identity", "the backup is encrypted; give the age identity it was made for")
+        message = "the backup is encrypted; give the age identity it was made for"
+        raise Invalid("identity", message, rule="backup_encrypted")
     plain = place / "plain"
     try:
         pyrage.decrypt_file(str(file), str(plain), [pyrage.x25519.Identity.from_str(identity.strip())])
     except (pyrage.DecryptError, pyrage.IdentityError) as error:
-        raise Invalid("identity", f"it does not open this backup: {error}") from None
+        raise Invalid("identity", f"it does not open this backup: {error}", rule="wrong_identity") from None
     return plain
 
 
@@ -220,23 +221,23 @@ def _unpack(file: Path, place: Path) -> Backup:
             names = tar.getnames()
             manifest = tar.extractfile(MANIFEST) if names and names[0] == MANIFEST else None
             if manifest is None:
-                raise Invalid("file", "not a backup of a node")
+                raise Invalid("file", "not a backup of a node", rule="not_a_backup")
             found = _read_manifest(manifest.read())
             if sorted(names[1:]) != sorted(found.members):
-                raise Invalid("file", "the backup is not whole")
+                raise Invalid("file", "the backup is not whole", rule="backup_damaged", name=MANIFEST)
             for name, digest in found.members.items():
                 _extract(tar, name, place / name)
                 if _digest(place / name) != digest:
-                    raise Invalid("file", f"{name} is damaged")
+                    raise Invalid("file", f"{name} is damaged", rule="backup_damaged", name=name)
     except (tarfile.TarError, EOFError) as error:
-        raise Invalid("file", f"not a backup of a node, or cut short: {error}") from None
+        raise Invalid("file", f"not a backup of a node, or cut short: {error}", rule="not_a_backup") from None
     return found
 
 
 def _extract(tar: tarfile.TarFile, name: str, target: Path) -> None:
     member = tar.extractfile(name) if "/" not in name else None
     if member is None:
-        raise Invalid("file", f"{name} is no plain member")
+        raise Invalid("file", f"{name} is no plain member", rule="backup_damaged", name=name)
     with open(target, "wb") as out:
         while data := member.read(PART_BYTES):
             out.write(data)
@@ -246,22 +247,24 @@ def _read_manifest(raw: bytes) -> Backup:
     try:
         said: dict[str, Any] = json.loads(raw)
         if said["v"] != FORMAT:
-            raise Invalid("file", "made by a newer program; restore it with that version")
+            raise Invalid("file", "made by a newer program; restore it with that version", rule="backup_newer")
         members = {str(name): str(digest) for name, digest in said["members"].items()}
         return Backup(said["code"], parse_instant(said["at"]), said["database"], said["schema"], members)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Invalid("file", "the manifest cannot be read") from None
+        raise Invalid("file", "the manifest cannot be read", rule="backup_damaged", name=MANIFEST) from None
 
 
 def _check_place(settings: Settings, found: Backup) -> None:
     kind = "sqlite" if settings.url.startswith("sqlite") else "postgresql"
     if kind != found.database:
-        raise Invalid("database", f"the backup is of {found.database}, this is {kind}")
+        message = f"the backup is of {found.database}, this is {kind}"
+        raise Invalid("database", message, rule="other_database", theirs=found.database, ours=kind)
     if settings.data.exists() and any(settings.data.iterdir()):
         raise NodeExists(str(settings.data))
     if kind == "postgresql":
         if found.schema != schema.HEAD:
-            raise Invalid("file", f"made with tables of version {found.schema}, this program has {schema.HEAD}")
+            message = f"made with tables of version {found.schema}, this program has {schema.HEAD}"
+            raise Invalid("file", message, rule="other_tables", theirs=found.schema, ours=schema.HEAD)
         engine = connect(settings.url)
         try:
             if schema.current(engine) is not None:
@@ -300,7 +303,7 @@ def _recipient(text: str | None) -> Any:
     try:
         return pyrage.x25519.Recipient.from_str(text.strip())
     except pyrage.RecipientError as error:
-        raise Invalid("recipient", str(error)) from None
+        raise Invalid("recipient", str(error), rule="not_a_recipient") from None
 
 
 def _digest(file: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from node.context import Context
-from node.domain.refusals import AlreadyDecided, Invalid, NotADescendant, NotAllowed, NotFound, Refusal
+from node.domain.refusals import AlreadyDecided, Invalid, NotADescendant, NotFound, OwnClaim, Refusal
 from node.service import life
 from node.service.commit import Batch, write
 from node.service.paging import cursor_after, read_cursor
@@ -73,13 +73,13 @@ def request(batch: Batch, form: ClaimForm) -> ClaimView:
 
 
 def approve(batch: Batch, id: str) -> ClaimView:
-    """The second person's yes: everybody is asked now, and the claim follows. Raises NotFound, NotAllowed."""
+    """The second person's yes: everybody is asked now, and the claim follows. Raises NotFound, OwnClaim."""
     batch.check_live()
     row = _row(batch.conn, id)
     if row.state != NEEDS:
         raise AlreadyDecided(row.state)
     if row.asked_by == batch.actor:
-        raise NotAllowed("a claim is approved by another person than the one who asked for it")
+        raise OwnClaim
     for topic in row.topics:
         chain = batch.working(topic).chain
         if chain is not None:

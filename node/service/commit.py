@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from node.clock import instant
 from node.context import Context
-from node.domain.refusals import Healing, NotFound, StorageFull
+from node.domain.refusals import Healing, NotFound, NotJoined, NotMet, StorageFull
 from node.domain.topic import work
 from node.service import branches, life, react
 from node.service.lists import LISTS, Lists, areas_above, in_force
@@ -243,9 +243,9 @@ class Batch:
         """Raises Healing while no incarnation was granted, or where the parent is to be met after each start and was
         not: then nothing new may be signed (R10)."""
         if self.inc.number == 0:
-            raise Healing("not enrolled yet" if self.roster.get(self.me) is None else "")
+            raise NotJoined if self.roster.get(self.me) is None else Healing
         if not self._met:
-            raise Healing("the parent, or a root's child, was not met since this start")
+            raise NotMet
 
     @property
     def _met(self) -> bool:

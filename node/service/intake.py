@@ -22,7 +22,7 @@ from node.clock import instant
 from node.context import Context
 from node.domain.errors import DomainError
 from node.domain.places import FoundAreas, areas_of
-from node.domain.refusals import Healing
+from node.domain.refusals import Healing, NotJoined
 from node.domain.sheet import Fields, Row, read_sheet
 from node.service import life
 from node.service.commit import Batch, write
@@ -68,8 +68,9 @@ def import_topics(
     `progress` is told (done, total) in the sheet's own measure, total 0 if unknown. Raises Healing, StorageFull, and
     the SheetError of a file that cannot be read; `dry_run` says what would happen and changes nothing.
     """
-    if not life.now(ctx).live:
-        raise Healing("")
+    mine = life.now(ctx)
+    if not mine.live:
+        raise NotJoined if mine.healing_since is None else Healing
     intake = _Intake(ctx, actor, dry_run)
     with closing(read_sheet(file, name, mapping)) as sheet:
         rows = sheet.rows()

@@ -80,7 +80,7 @@ def read_token(token: str) -> Invitation:
         strict_json(raw)
         return Invitation.model_validate_json(raw)
     except (SyncError, ValidationError):
-        raise BadToken("not a token of `liandong invite`, or not copied whole") from None
+        raise BadToken("not a token of liandong invite, or not copied whole") from None
 
 
 def join(ctx: Context, token: str) -> None:
@@ -108,7 +108,7 @@ def join_request(ctx: Context, token: str) -> bytes:
         raise BadToken(f"made for {invitation.code} ({invitation.tier}), this is {me.code} ({me.tier})")
     mine = life.now(ctx)
     if mine.parent is not None or mine.live:
-        raise Invalid("token", "this node is enrolled already")
+        raise Invalid("token", "this node is enrolled already", rule="joined_already")
     request = JoinRequest(
         v=VERSION, parent=invitation.parent, secret=invitation.secret, node=card_of(ctx), nonce=mine.inc.nonce
     )
@@ -221,15 +221,19 @@ def _check_invited(batch: Batch, code: NodeCode, tier: Tier, renewal: Renewal | 
     member = batch.roster.get(code)
     if renewal is not None:
         if member is None or member.parent != batch.me or member.tier is not tier:
-            raise Invalid("code", f"{code} is no {tier} enrolled below this node")
+            message = f"{code} is no {tier} enrolled below this node"
+            raise Invalid("code", message, rule="not_enrolled_below", code=code, tier=tier.value)
         return
     if tier.rank >= batch.ctx.identity.tier.rank:
-        raise Invalid("tier", f"{tier} is not below {batch.ctx.identity.tier}")
+        mine = batch.ctx.identity.tier
+        raise Invalid("tier", f"{tier} is not below {mine}", rule="tier_not_below", tier=tier.value, mine=mine.value)
     if member is not None:
-        raise Invalid("code", f"{code} is enrolled already; for a new machine of it renew the invitation")
+        message = f"{code} is enrolled already; for a new machine of it renew the invitation"
+        raise Invalid("code", message, rule="enrolled_already", code=code)
     tree = batch.lists.tree
     if code in tree and batch.me in tree and not tree.is_within(code, batch.me):
-        raise Invalid("code", f"{code} does not lie within {batch.me}")
+        message = f"{code} does not lie within {batch.me}"
+        raise Invalid("code", message, rule="not_within", code=code, mine=batch.me)
 
 
 def _hash(secret: str) -> str:

@@ -35,7 +35,7 @@ def recognise(content: bytes) -> ListName:
     try:
         header = content[:400].decode("utf-8-sig", "replace").splitlines()[0].lower()
     except IndexError:
-        raise Invalid("file", "is empty") from None
+        raise Invalid("file", "is empty", rule="list_empty") from None
     if "function" in header or "职能" in header:
         return "powers"
     if "parent" in header or "上级" in header:
@@ -44,7 +44,8 @@ def recognise(content: bytes) -> ListName:
         return "categories"
     if "day" in header or "日期" in header:
         return "calendar"
-    raise Invalid("file", "is no powers catalogue, categories, divisions or calendar: its header names no such column")
+    message = "is no powers catalogue, categories, divisions or calendar: its header names no such column"
+    raise Invalid("file", message, rule="unknown_list")
 
 
 def list_arrived(batch: Batch, statement: Digest, digest: Digest, content: bytes) -> None:

@@ -7,7 +7,7 @@ statement a citizen means. Nothing is stored: a receipt made later proves the sa
 from sqlalchemy import Connection, select
 
 from node.context import Context
-from node.domain.refusals import NotFound, NotWitnessed
+from node.domain.refusals import NoReceipt, NotFound, NotWitnessed
 from node.service import log
 from node.service import roster as rosters
 from node.service.views import topic_view
@@ -28,10 +28,10 @@ _MAKE_KNOWN = ("anchored", "enrolled", "granted", "rotated")
 
 
 def receipt(ctx: Context, conn: Connection, statement: Digest) -> bytes:
-    """The receipt for a statement of this node's own. Raises NotFound for any other, NotWitnessed before its time."""
+    """The receipt for a statement in this node's log. Raises NoReceipt for any other, NotWitnessed before its time."""
     at = rows.leaf_of(conn, statement)
     if at is None:
-        raise NotFound(statement)
+        raise NoReceipt(statement)
     inc, index = at
     roster = rosters.current(ctx, conn)
     size, note, signers = _checkpoint(ctx, conn, roster, inc, index)
@@ -46,7 +46,7 @@ def receipt(ctx: Context, conn: Connection, statement: Digest) -> bytes:
 def topic_receipt(ctx: Context, topic: TopicId, entry: Digest | None = None) -> tuple[str, bytes]:
     """(file name, receipt) for a topic: that this node took it up, or for one of its entries by this node.
 
-    Raises NotFound where this node neither opened nor accepted it, NotWitnessed before its time.
+    Raises NoReceipt where this node neither opened nor accepted it, NotWitnessed before its time.
     """
     with reading(ctx.engine) as conn:
         view = topic_view(ctx, conn, topic)
@@ -55,7 +55,7 @@ def topic_receipt(ctx: Context, topic: TopicId, entry: Digest | None = None) -> 
         wanted = e.id == entry if entry is not None else e.kind.in_(("opened", "accepted"))
         found = conn.execute(mine.where(wanted).order_by(e.seq.desc()).limit(1)).scalar()
         if found is None:
-            raise NotFound("nothing of this topic that this node wrote")
+            raise NoReceipt(entry or topic)
         return view.number + SUFFIX, receipt(ctx, conn, found)
 
 

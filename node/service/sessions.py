@@ -77,7 +77,7 @@ class Locked(TooManyRequests):
 
 
 class WrongPassword(Unauthenticated):
-    """Name or password is wrong."""
+    """用户名或密码不对 / Name or password is wrong."""
 
 
 @dataclass(slots=True)

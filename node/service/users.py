@@ -33,7 +33,7 @@ class NameTaken(Invalid):
     """An account has this name already."""
 
     def __init__(self) -> None:
-        super().__init__("name", "an account has this name already")
+        super().__init__("name", "an account has this name already", rule="name_taken")
 
 
 @dataclass(frozen=True, slots=True)

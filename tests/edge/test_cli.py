@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyrage
 import pytest
 import typer
 
@@ -15,6 +16,7 @@ from node.cli.options import RoleName, TierName
 from node.cli.topic import MODES, STATES, STEPS
 from node.cli.verbs import COMMANDS, DeclineName, OutcomeName, RatingName, RemarkName, StepName, instant
 from node.domain.policy import TOPIC_VERBS, roles_of
+from node.web.words import pairs
 from schemas.entry import Mode, Outcome, Step
 from schemas.ids import Tier
 from schemas.remark import PersonDeclineCode, PersonRemark, Rating
@@ -36,6 +38,7 @@ class Ran:
 
 
 Run = Callable[..., Ran]
+PASSWORD = "long enough\n"
 PLAN = ["--code", "620102", "--name", "x", "--tier", "county", "--url", "http://h"]
 
 
@@ -260,3 +263,82 @@ def test_report_of_no_month_or_to_no_known_file_writes_nothing(
 ):
     assert run("report", month, tmp_path / name, *tree("620100")).code == 2
     assert not (tmp_path / name).exists()
+
+
+# ---- what is refused, and what to do about it ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def admins(run: Run, tree: Callable[[str], list[str]]) -> list[str]:
+    """The --data options of the city, where 张三 and 李四 are admins."""
+    at = tree("620100")
+    for name in ("张三", "李四"):
+        added = run("user", "add", name, "--role", "admin", "--password-stdin", *at, stdin=PASSWORD)
+        assert added.code == 0, added.err
+    return at
+
+
+def by(name: str) -> tuple[str, ...]:
+    return ("--by", name, "--password-stdin")
+
+
+def rule(broken: str, **values: object) -> str:
+    """What is said of a broken rule, in both languages."""
+    return " / ".join(text.format_map(values) for text in pairs()[f"problem.rule.{broken}"]) + "\n"
+
+
+def test_restore_of_what_is_no_good_backup_says_what_is_wrong_with_it(run: Run, tree, tmp_path: Path):
+    mine, other = (pyrage.x25519.Identity.generate() for _ in range(2))
+    plain, sealed, key = tmp_path / "plain", tmp_path / "sealed", tmp_path / "key"
+    assert run("backup", plain, *tree("620102")).code == 0
+    assert run("backup", sealed, "--to", mine.to_public(), *tree("620102")).code == 0
+    key.write_text(str(other))
+    raw = bytearray(plain.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    plain.write_bytes(raw)
+    to = ("--data", tmp_path / "again")
+    assert run("restore", plain, *to) == Ran(1, "", rule("backup_damaged", name="node.db"))
+    assert run("restore", sealed, *to) == Ran(1, "", rule("backup_encrypted"))
+    assert run("restore", sealed, "--identity", key, *to) == Ran(1, "", rule("wrong_identity"))
+    assert run("restore", key, *to) == Ran(1, "", rule("not_a_backup"))
+
+
+def test_claim_is_refused_to_who_asked_for_it_and_to_a_wrong_password_in_plain_words(
+    run: Run, tree, admins: list[str], tmp_path: Path
+):
+    assert run("topic", "open", "--title", "路灯", "--text", "不亮", *tree("620102")).code == 0
+    file = tmp_path / "bundle"
+    assert run("bundle", "export", "--to", "620100", file, *tree("620102")).code == 0
+    assert run("bundle", "import", file, *admins).code == 0
+    asked = run("rehome", "620102", "--reason", "失火", *by("张三"), "--json", *admins, stdin=PASSWORD)
+    assert asked.code == 0, asked.err
+    approve = ("rehome", "--approve", asked.json["id"])
+    own = run(*approve, *by("张三"), *admins, stdin=PASSWORD)
+    assert (own.code, own.out) == (1, "")
+    assert "不能批准自己提出的认领，须由另一位管理员批准" in own.err
+    assert "another admin has to" in own.err
+    wrong = run(*approve, *by("李四"), *admins, stdin="not the password\n")
+    assert (wrong.code, wrong.err) == (1, "用户名或密码不对 / Name or password is wrong\n")
+    assert run(*approve, *by("李四"), *admins, stdin=PASSWORD).code == 0
+
+
+def test_who_heals_is_told_where_to_look_and_who_never_joined_to_join(run: Run, tree, tmp_path: Path):
+    file = tmp_path / "messages.csv"
+    file.write_text(MESSAGES, "utf-8")
+    writes = (("topic", "open", "--title", "路灯", "--text", "不亮"), ("import", file))
+    at = tree("620102")
+    assert run("heal", "--reason", "克隆", "--yes", *at).code == 0
+    for write in writes:
+        said = run(*write, *at)
+        assert (said.code, said.out) == (1, "")
+        assert "节点正在恢复" in said.err
+        assert "This node is healing" in said.err
+        assert "liandong doctor" in said.err
+        assert "liandong join" not in said.err
+    new = ("--data", tmp_path / "new")
+    assert run("init", *PLAN, *new).code == 0
+    for write in writes:
+        said = run(*write, *new)
+        assert said.code == 1
+        assert "liandong join" in said.err
+        assert "heal" not in said.err

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from node.context import Context
-from node.domain.refusals import Healing
+from node.domain.refusals import Healing, NotMet
 from node.service import (
     decide,
     delegate,
@@ -252,7 +252,7 @@ def test_a_node_set_to_signs_nothing_before_its_first_contact(tree: Tree) -> Non
     careful = tree.county.settings.model_copy(update={"sign_after_contact": True})
     vars(tree)["county"] = reload(replace(tree.county, settings=careful))
     tree.connect(tree.county, tree.city)
-    assert refused(tree.county, work.note, topic, api.NoteForm(text="早")) is Healing
+    assert refused(tree.county, work.note, topic, api.NoteForm(text="早")) is NotMet
     tree.settle()
     do(tree.county, work.note, topic, api.NoteForm(text="现在"))
     tree.settle()
@@ -267,7 +267,7 @@ def test_a_child_alone_does_not_vouch_for_a_node_that_has_a_parent(tree: Tree) -
     for child, parent in ((tree.county, tree.city), (tree.city, tree.province)):
         tree.connect(child, parent)
     tree.settle(tree.county)
-    assert refused(tree.city, work.note, topic, api.NoteForm(text="早")) is Healing
+    assert refused(tree.city, work.note, topic, api.NoteForm(text="早")) is NotMet
     tree.settle(tree.city)
     do(tree.city, work.note, topic, api.NoteForm(text="现在"))
 
