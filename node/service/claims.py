@@ -63,6 +63,8 @@ def request(batch: Batch, form: ClaimForm) -> ClaimView:
             raise NotADescendant(form.to)
         if form.to == form.node:
             raise Invalid("to", "this is the node they are taken from", rule="same_node")
+    if not topics and form.node == batch.me:
+        raise Invalid("node", "this is the node itself, and nothing it holds needs a claim", rule="own_node")
     if not topics:
         raise Invalid("node", f"{form.node} holds nothing that could be claimed here", rule="nothing_to_claim")
     id = batch.ctx.clock.token(16)

@@ -295,6 +295,14 @@ def test_a_number_that_a_forgotten_life_had_given_names_no_topic_alone(tree: Tre
     tree.check()
 
 
+def test_a_claim_of_what_the_node_itself_holds_is_refused_by_name(tree: Tree) -> None:
+    opened(tree.city)
+    with pytest.raises(Invalid) as found:
+        by("张三", tree.city, lambda batch: claims.request(batch, api.ClaimForm(node=CITY, to=COUNTY, reason="自己的")))
+    assert found.value.rule == "own_node"
+    assert claims.listed(tree.city, None, 10).items == []
+
+
 def test_two_arbiters_that_claim_at_once_leave_one_chain_and_a_named_orphan(tree: Tree) -> None:
     topic = back_in_the_county(tree)
     for node in (tree.city, tree.province):
