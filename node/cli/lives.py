@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli.options import Data, Database, Json
-from node.cli.terminal import commit, node, note, print_json, progress, say, settings, table
+from node.cli.terminal import as_data, commit, node, note, print_json, progress, say, settings, table
 
 if TYPE_CHECKING:
     from node.context import Context
     from node.service.commit import Batch
     from schemas.api import ClaimForm, ClaimView
+
+CLAIMS_SHOWN = 200
 
 Reason = Annotated[str, typer.Option(help="理由，记入审计或签名 / Why; it is kept.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="谁：管理员账号，要输密码 / Who: an admin's account.")]
@@ -189,9 +191,7 @@ def rehome(
 
     ctx = node(data, database)
     if lost is None and approve is None and refuse is None:
-        found = claims.listed(ctx, None, 200).items
-        rows = [(claim.id, claim.node or "", claim.to or "", claim.state, str(len(claim.topics))) for claim in found]
-        table(("认领 claim", "节点 node", "转给 to", "状态 state", "议题 topics"), rows)
+        _show_claims(ctx, json)
         return
     decide: Callable[[Batch], ClaimView] | None = None
     if refuse is not None:
@@ -209,6 +209,17 @@ def rehome(
     say(f"认领 / Claim {said['id']}: {said['state']}，{len(said['topics'])} 件议题 topics")
     if said["state"] == claims.NEEDS:
         note(f"请另一位管理员批准 / Another admin approves: liandong rehome --approve {said['id']} --by 姓名")
+
+
+def _show_claims(ctx: "Context", as_json: bool) -> None:
+    from node.service import claims
+
+    found = claims.listed(ctx, None, CLAIMS_SHOWN)
+    if as_json:
+        print_json(as_data(found))
+        return
+    rows = [(one.id, one.node or "", one.to or "", one.state, str(len(one.topics))) for one in found.items]
+    table(("认领 claim", "节点 node", "转给 to", "状态 state", "议题 topics"), rows)
 
 
 def _claim(

@@ -320,6 +320,15 @@ def test_claim_is_refused_to_who_asked_for_it_and_to_a_wrong_password_in_plain_w
     wrong = run(*approve, *by("李四"), *admins, stdin="not the password\n")
     assert (wrong.code, wrong.err) == (1, "用户名或密码不对 / Name or password is wrong\n")
     assert run(*approve, *by("李四"), *admins, stdin=PASSWORD).code == 0
+    listed = run("rehome", "--json", *admins).json
+    assert [(claim["id"], claim["state"]) for claim in listed["items"]] == [(asked.json["id"], "asking")]
+
+
+def test_rehome_of_the_node_itself_is_refused(run: Run, admins: list[str]):
+    assert run("topic", "open", "--title", "路灯", "--text", "不亮", *admins).code == 0
+    said = run("rehome", "620100", "--to", "620102", "--reason", "试", *by("张三"), *admins, stdin=PASSWORD)
+    assert said == Ran(1, "", rule("own_node"))
+    assert run("rehome", "--json", *admins).json["items"] == []
 
 
 def test_who_heals_is_told_where_to_look_and_who_never_joined_to_join(run: Run, tree, tmp_path: Path):
