@@ -31,6 +31,7 @@ MODES = {
     "claim": "认领",
     "rehome": "转移",
 }
+DISPOSED = {None: "未处置 open", "adopted": "已采纳 adopted", "set_aside": "已搁置 set_aside"}
 
 Topic = Annotated[str, typer.Argument(help="编号（620102-2026-000042）或 id / The topic's number or id.")]
 Limit = Annotated[int, typer.Option(min=1, max=200, help="最多几条 / At most.")]
@@ -181,6 +182,24 @@ def entries(
     table(heads, rows)
     if page["next"]:
         say(f"下一页 / next: --cursor {page['next']}")
+
+
+@app.command("orphans")
+def orphans(topic: Topic, json: Json = False, data: Data = None, database: Database = None) -> None:
+    """列出因认领而孤立的条目，供 topic dispose 处置。List entries that lost against a claim, for topic dispose."""
+    from node.service.orphans import orphans as of
+
+    ctx = node(data, database)
+    page = as_data(of(ctx, resolve(ctx, topic)))
+    if json:
+        print_json(page)
+        return
+    heads = ("hash", "时间 at", "节点 node", "条目 kind", "处置 disposed", "内容 what")
+    rows = [
+        (item["hash"], item["at"], item["author"], item["kind"], DISPOSED[item["disposed"]], _gist(item))
+        for item in page["items"]
+    ]
+    table(heads, rows)
 
 
 @app.command("remarks")

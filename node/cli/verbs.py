@@ -365,7 +365,7 @@ def dispose(
     data: Data = None,
     database: Database = None,
 ) -> None:
-    """处置因认领而孤立的条目（topic orphans 列出）。Say what becomes of an entry that lost against a claim."""
+    """处置因认领而孤立的条目（topic orphans 列出）。Decide on an entry that lost against a claim (topic orphans)."""
     from node.service.orphans import dispose as act
     from schemas.api import DisposeForm
 

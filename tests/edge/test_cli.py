@@ -15,9 +15,13 @@ from node.cli import app, main
 from node.cli.options import RoleName, TierName
 from node.cli.topic import MODES, STATES, STEPS
 from node.cli.verbs import COMMANDS, DeclineName, OutcomeName, RatingName, RemarkName, StepName, instant
+from node.clock import Clock
+from node.config import Settings
 from node.domain.policy import TOPIC_VERBS, roles_of
+from node.service.commit import write as commit_write
+from node.service.identity import load
 from node.web.words import pairs
-from schemas.entry import Mode, Outcome, Step
+from schemas.entry import Claimed, Mode, Outcome, Step
 from schemas.ids import Tier
 from schemas.remark import PersonDeclineCode, PersonRemark, Rating
 
@@ -351,3 +355,28 @@ def test_who_heals_is_told_where_to_look_and_who_never_joined_to_join(run: Run, 
         assert said.code == 1
         assert "liandong join" in said.err
         assert "heal" not in said.err
+
+
+def test_orphans_of_a_topic_are_listed_with_the_hash_that_disposes_of_them(run: Run, tree, tmp_path: Path):
+    city, county, file = tree("620100"), tree("620102"), tmp_path / "bundle"
+
+    def carry() -> None:
+        assert run("bundle", "export", "--to", "620100", file, *county).code == 0
+        assert run("bundle", "import", file, *city).code == 0
+
+    topic = run("topic", "open", "--title", "路灯", "--text", "不亮", "--json", *county).json["id"]
+    carry()
+    assert run("topic", "orphans", topic, "--json", *city).json == {"items": [], "next": None}
+    ctx = load(Settings(data=Path(city[1]), disk_reserve_bytes=0), Clock())
+    with commit_write(ctx) as batch:
+        batch.entry(topic, "claimed", Claimed(reason="失联", approved_by=["甲", "乙"]))
+    ctx.engine.dispose()
+    assert run("topic", "note", topic, "--text", "晚到的", *county).code == 0
+    carry()
+    (found,) = run("topic", "orphans", topic, "--json", *city).json["items"]
+    assert (found["kind"], found["author"], found["disposed"]) == ("noted", "620102", None)
+    shown = run("topic", "orphans", topic, *city).out
+    assert found["hash"] in shown
+    assert "未处置 open" in shown
+    assert run("topic", "dispose", topic, found["hash"], "--decision", "adopt", *city).code == 0
+    assert "已采纳 adopted" in run("topic", "orphans", topic, *city).out
