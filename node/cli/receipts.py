@@ -100,11 +100,18 @@ def root_key(data: Data = None, database: Database = None) -> None:
 
 
 def _key(given: str | None, data: Path | None, database: str | None) -> bytes:
+    from node.domain.refusals import NoNode, NotFound
     from node.service.receipt import root_key as of
     from sync.errors import Refused
     from sync.keys import KEY_BYTES, unb64
 
-    text = of(node(data, database))[1] if given is None else given
+    try:
+        text = of(node(data, database))[1] if given is None else given
+    except (NoNode, NotFound):
+        said = (
+            "本机没有已入网的节点，请给出最上级的公钥 / No node that knows the root is here: give the root's public key"
+        )
+        raise typer.BadParameter(said, param_hint="--root-key") from None
     try:
         if Path(text).is_file():
             text = Path(text).read_text("utf-8")

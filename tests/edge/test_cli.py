@@ -380,3 +380,15 @@ def test_orphans_of_a_topic_are_listed_with_the_hash_that_disposes_of_them(run: 
     assert "未处置 open" in shown
     assert run("topic", "dispose", topic, found["hash"], "--decision", "adopt", *city).code == 0
     assert "已采纳 adopted" in run("topic", "orphans", topic, *city).out
+
+
+@pytest.mark.parametrize("there", ["no node", "a node that never joined"])
+def test_receipt_is_checked_where_no_root_is_known_only_with_its_key(run: Run, tmp_path: Path, there: str):
+    file, at = tmp_path / "a.tlog-proof", ("--data", tmp_path / "here")
+    file.write_text("c2sp.org/tlog-proof@v1\n")
+    if there != "no node":
+        assert run("init", *PLAN, *at).code == 0
+    said = run("verify-receipt", file, *at)
+    assert (said.code, said.out) == (2, "")
+    assert "--root-key" in said.err
+    assert "liandong init" not in said.err
