@@ -36,6 +36,7 @@ from sync.sealing import open_statement, parse
 RECLAIM_AT_ONCE = 100
 """Topics claimed in one transaction, so that others get their turn in between."""
 OVER = "incarnation over"
+"""The reason of a claim no person asked for; signed as it stands, and said by the pages in the reader's words."""
 NEEDS, ASKING, DONE, REFUSED = "needs_approval", "asking", "done", "refused"
 
 

@@ -10,6 +10,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from node.clock import instant, parse_instant
+from node.service.claims import OVER
 from node.service.names import Names
 from node.web.assets import asset_url
 from node.web.menu import MENU, current
@@ -49,7 +50,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals.update(asset=asset_url, htmx_config=HTMX_CONFIG, menu=MENU, menu_item=current)
+    made.globals.update(asset=asset_url, htmx_config=HTMX_CONFIG, menu=MENU, menu_item=current, over=OVER)
     made.filters.update(when=_when, day=_day, told_when=_told_when, bytes=_bytes, sort_of=_sort_of)
     made.filters.update(short=_short, words_of=_words_of, offices=_offices, in_one=pick)
     return made

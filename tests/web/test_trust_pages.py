@@ -1,17 +1,20 @@
 """Trust at the console: what is shown to whom, claims of two persons, waiving, lifting, orphans by name."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
 
-from node.service import decide, delegate, healing, life
+from node.service import decide, delegate, exchange, healing, life, upkeep
+from node.service.claims import OVER
 from node.service.commit import write
 from node.service.users import add_user
 from node.store import tables as t
 from node.store.engine import reading, writing
 from schemas import api
 from schemas.ids import Tier
+from sync.errors import TransportError
 from tests import nodes
 from tests.edge.office import PASSWORD, Office, make_office
 from tests.web.browser import Browser, Page, problems_of_markup
@@ -164,6 +167,38 @@ def test_orphan_is_set_aside_with_a_reason_by_the_clerk(office: Office, clerk: B
     assert clerk.submit(page.form(path), {"decision": "set_aside"}, reason="").status_code == 303
     kinds = [item["kind"] for item in office.get(f"/topics/{topic}/entries").json()["items"]]
     assert kinds == ["opened"], "nothing is written before the second look"
+
+
+@pytest.mark.parametrize(
+    ("lang", "over", "handed"),
+    [("zh", "按规则自动接管", "接管后转交"), ("en", "claimed by rule", "Handed on after a claim")],
+)
+def test_topic_claimed_and_handed_back_by_rule_says_so_in_the_readers_words(
+    tmp_path: Path, lang: str, over: str, handed: str
+):
+    office = make_office(tmp_path)
+    county = nodes.join(office.ctx, nodes.make(tmp_path, COUNTY, Tier.COUNTY))
+    topic, lane = office.open()["id"], nodes.lane(county, office.ctx)
+    nodes.do(
+        office.ctx, delegate.delegate, topic, api.DelegateForm(to=COUNTY, instruction="请办", override_reason="特")
+    )
+    nodes.settle([lane], [county])
+    nodes.do(county, decide.accept, topic, api.AcceptForm())
+    nodes.settle([lane], [county])
+    with write(county) as batch:
+        life.end(batch, "by-hand")
+    for _ in range(6):  # as many as it takes to compare and be granted
+        with suppress(TransportError):
+            exchange.call(county, lane)
+    upkeep.live_on(office.ctx)
+    entries = office.get(f"/topics/{topic}/entries").json()["items"]
+    assert (entries[-2]["body"]["reason"], entries[-1]["body"]["mode"]) == (OVER, "rehome")
+    page = Browser(office.ctx).sign_in("李丹").speak(lang).read(f"/topics/{topic}")
+    assert problems_of_markup(page) == []
+    assert page.text.count(over) == 2  # in the history, and among everything that was said
+    assert handed in page.text
+    assert OVER not in page.text
+    assert "rehome" not in page.text
 
 
 def test_healing_says_whom_it_waits_for_and_is_waived_in_writing(tmp_path: Path):

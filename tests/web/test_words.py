@@ -68,6 +68,7 @@ def test_every_problem_says_what_to_do(name: str):
         *(f"terms.remark.{kind}" for kind in remark.BODIES),
         *(f"topic.share.{share}" for share in get_args(Share)),
         *(f"terms.status.{status}" for status in get_args(Status)),
+        *(f"terms.mode.{mode}" for mode in ("open", "claim", *get_args(entry.Mode))),
     ],
 )
 def test_everything_a_topic_may_hold_has_a_name(key: str):
