@@ -201,11 +201,17 @@ def test_topic_claimed_and_handed_back_by_rule_says_so_in_the_readers_words(
     assert "rehome" not in page.text
 
 
-def test_healing_says_whom_it_waits_for_and_is_waived_in_writing(tmp_path: Path):
+def test_healing_says_whom_it_waits_for_and_that_work_waits_and_is_waived_in_writing(tmp_path: Path):
     office = make_office(tmp_path)
     admin = Browser(office.ctx).sign_in("王强")
+    with writing(office.ctx.engine) as conn:
+        conn.execute(update(t.links).values(failures=3, last_contact_at=None))
+    assert "工作照常进行" in admin.read("/links").text
     with write(office.ctx) as batch:
         life.end(batch, "test")
+    links = admin.read("/links")
+    assert "本节点正在恢复，现在只能查看" in links.text
+    assert "工作照常进行" not in links.text
     page = admin.speak("en").read("/trust")
     assert "Healing (read-only): waits to compare with 620000" in page.text
     path = "/trust/healing/620000/waive"
