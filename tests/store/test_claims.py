@@ -29,6 +29,7 @@ from node.service import (
     split,
     work,
 )
+from node.service.bundle import export_bundle, import_bundle
 from node.service.commit import write
 from node.service.identity import load
 from node.service.links import lift
@@ -41,7 +42,7 @@ from node.store.engine import reading, writing
 from schemas import api
 from schemas.entry import Claimed
 from schemas.ids import Tier
-from sync.errors import SyncError, TransportError
+from sync.errors import BadDocument, SyncError, TransportError
 from tests.nodes import Wire, do, lane, make, refused, reload
 from tests.store.lives import (
     DOWN,
@@ -101,6 +102,58 @@ def test_what_a_restored_county_wrote_unsent_before_is_an_orphan_to_be_named(tre
     tree.check()
     for node in tree.nodes:
         assert verify(node, rebuild=True).ok
+
+
+def test_what_the_old_disk_alone_has_comes_by_stick_once_it_knows_that_its_life_is_over(
+    tree: Tree, tmp_path: Path
+) -> None:
+    """As docs/restore.md says: its own bundle is refused, whenever it was written; the second after one of the parent's
+    brings what only it had, and the node that was restored fetches that when it heals once more."""
+    topic = opened(tree.county)
+    tree.settle()
+    backup = copy_of(tree.county, tmp_path / "backup")
+    restart(tree, "county")
+    do(tree.county, work.note, topic, api.NoteForm(text="没有发出去"))
+    before = export_bundle(tree.county, CITY)
+    tree.county.engine.dispose()
+    shutil.copytree(tree.county.settings.data, tmp_path / "old")
+    put_back(tree, "county", backup)
+    heal(tree)
+    old = load(tree.county.settings.model_copy(update={"data": tmp_path / "old"}), Clock())
+    for raw in (before, export_bundle(old, CITY)):
+        with pytest.raises(BadDocument, match="wrong-incarnation: 1"):
+            import_bundle(tree.city, raw)
+    assert orphans.orphans(tree.city, topic).items == []
+
+    for _ in range(2):
+        import_bundle(old, export_bundle(tree.city, COUNTY))
+        import_bundle(tree.city, export_bundle(old, CITY))
+    (found,) = orphans.orphans(tree.city, topic).items
+    assert (found.kind, found.body) == ("noted", {"text": "没有发出去"})
+    old.engine.dispose()
+    heal(tree)
+    assert life.now(tree.county).inc.number == 2, "the node that was restored goes on in its life"
+    assert orphans.orphans(tree.county, topic).items == [], "nobody tells it what came in its own name"
+    with write(tree.county) as batch:
+        life.end(batch, "by-hand")
+    heal(tree)
+    assert [item.hash for item in orphans.orphans(tree.county, topic).items] == [found.hash]
+    do(tree.county, orphans.dispose, topic, found.hash, api.DisposeForm(decision="adopt"))
+    tree.check()
+
+
+def test_a_bundle_of_before_the_restore_is_taken_while_no_other_life_is_granted(tree: Tree, tmp_path: Path) -> None:
+    topic = opened(tree.county)
+    tree.settle()
+    backup = copy_of(tree.county, tmp_path / "backup")
+    restart(tree, "county")
+    do(tree.county, work.note, topic, api.NoteForm(text="还在路上"))
+    before = export_bundle(tree.county, CITY)
+    put_back(tree, "county", backup)
+    assert import_bundle(tree.city, before).applied >= 1
+    heal(tree)
+    assert [entry.kind for entry in read.entries(tree.county, topic, None, 9).items][:2] == ["opened", "noted"]
+    assert orphans.orphans(tree.city, topic).items == []
 
 
 def test_a_copy_that_runs_beside_the_original_stops_the_link_until_a_person_looks(tree: Tree, tmp_path: Path) -> None:

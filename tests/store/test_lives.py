@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from node.context import Context
-from node.domain.refusals import Healing, NotMet
+from node.domain.refusals import Healing, NoReceipt, NotMet
 from node.service import (
     decide,
     delegate,
@@ -126,6 +126,27 @@ def test_a_restored_county_writes_a_log_of_its_new_life_and_both_lives_are_prove
     assert of_new.statement.payload.inc == life.now(tree.county).inc
     assert of_old.checkpoint.origin != of_new.checkpoint.origin
     tree.check()
+
+
+def test_what_was_written_after_the_backup_is_settled_again_but_gets_no_receipt_any_more(
+    tree: Tree, tmp_path: Path
+) -> None:
+    """As docs/log.md says: the log of the life that ended does not come back; what was proven before stays so."""
+    backup = saved(tree, "county", tmp_path)
+    topic = opened(tree.county)
+    tree.settle()
+    sign(tree)
+    assert durability(tree.county, topic) == "settled"
+    made = topic_receipt(tree.county, topic, topic)[1]
+
+    brought_back(tree, "county", backup)
+    heal(tree)
+    sign(tree)
+    assert words(tree.county, topic)[topic] == "settled"
+    with pytest.raises(NoReceipt):
+        topic_receipt(tree.county, topic, topic)
+    assert read_receipt(made, unb64(root_key(tree.province)[1])).statement.id == topic
+    assert topic_receipt(tree.county, topic), "for taking it up again in the new life"
 
 
 def test_a_restored_city_heals_from_parent_and_children_and_delegations_go_on(tree: Tree, tmp_path: Path) -> None:
