@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from node.api.address import cursor, topic_id
+from node.domain.refusals import NoReceipt
 from node.domain.topic import STEPS
 from node.service import read
 from node.service.enclosed import File, contents, part, statement
@@ -106,8 +107,13 @@ def one_statement(visit: Visit) -> Response:
 
 @router.get("/topics/{id}/receipts/{digest}", verb="read")
 def one_receipt(visit: Visit) -> Response:
-    """Proof for anybody that this node said so; before a witness has signed above it there is none."""
-    name, raw = topic_receipt(visit.ctx, topic_id(visit.request.path_params["id"]), _digest(visit))
+    """Proof for anybody that this node said so; before a witness has signed above it there is none, nor of what a life
+    wrote that a restore has ended."""
+    topic = topic_id(visit.request.path_params["id"])
+    try:
+        name, raw = topic_receipt(visit.ctx, topic, _digest(visit))
+    except NoReceipt:
+        return visit.to(f"/topics/{topic}", "topic.no_receipt")
     return visit.file(raw, "text/plain; charset=utf-8", name)
 
 

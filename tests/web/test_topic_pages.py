@@ -215,3 +215,10 @@ def test_list_as_workbook_holds_text_and_no_formulas(office: Office, clerk: Brow
 def test_cell_that_looks_like_a_formula_or_a_link_is_text(text: str):
     cell = load_workbook(io.BytesIO(workbook(["列"], [[text]]))).active["A2"]
     assert (cell.value.strip(), cell.data_type, cell.hyperlink) == (text.strip(), "s", None)
+
+
+def test_proof_that_cannot_be_made_any_more_is_told_on_the_topic_page(office: Office, clerk: Browser):
+    topic = office.open()
+    answer = clerk.get(path(topic, f"receipts/{'0' * 64}"))
+    assert answer.status_code == 303
+    assert "备份以后写的不能再出凭证" in clerk.read(answer.headers["location"]).text
