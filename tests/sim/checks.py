@@ -228,14 +228,14 @@ class Checker:
         """A grant is above all that were ever given (R13), but where somebody has forgotten one and was waived.
 
         The very life again, because the first grant went with its author's disk or is half of a contradiction, is one
-        life. Where somebody ran twice, the first grant may be in no database any more; and a bundle of a restore that
-        is past may be read once more by a parent that ran twice, and granted another.
+        life. Where somebody ran twice, who granted first may live again as it did before it lived anew; and a bundle of
+        a restore that is past may be read once more by a parent that ran twice, and granted another.
         """
         number, nonce = grant["inc"]
         known = [life for life in self.oracle.lives.get(grant["node"], []) if list(life) != [number, nonce]]
         excused = bool(self._world.ledger.excused)
         past = excused and self._world.machines[grant["node"]].inc.nonce != nonce
-        same = [life for life in known if life[1] == nonce and (not excused or self._is_known(author, life))]
+        same = [life for life in known if life[1] == nonce and not (excused and self._is_forgotten(life))]
         if same and not past:
             raise Violation(f"R10: {grant['node']} is granted two lives for one restore")
         higher = [life for life in known if life[0] >= number and self._is_known(author, life)]
@@ -245,11 +245,19 @@ class Checker:
     def _is_known(self, author: NodeCode, life: Any) -> bool:
         """Whether who grants, or a neighbour that lives, has the grant of this life. Where all of them were set back,
         two lives may have one number: both stand, and the lower is over (SPEC 14.4)."""
-        said = self.payloads.items()
-        grants = [id for id, item in said if item["kind"] == "granted" and list(item["body"]["inc"]) == list(life)]
+        grants = self._grants(life)
         around = [self._world.machines[code] for code in (author, *self._world.neighbours(author))]
         able = [machine for machine in around if machine.code == author or not machine.healing]
         return any(machine.rows("SELECT 1 FROM statements WHERE id = ?", id) for id in grants for machine in able)
+
+    def _is_forgotten(self, life: Any) -> bool:
+        """Whether who granted it was set back to before the very life it did that in, without a chance to notice."""
+        said = [self.payloads[id] for id in self._grants(life)]
+        return all(self._world.machines[item["author"]].inc < tuple(item["inc"]) for item in said)
+
+    def _grants(self, life: Any) -> list[Digest]:
+        said = self.payloads.items()
+        return [id for id, item in said if item["kind"] == "granted" and list(item["body"]["inc"]) == list(life)]
 
     def _check_expired(self, said: Payload) -> None:
         """Only the offered node's own clock, past the time it was given, lets an offer expire (R3)."""
