@@ -33,7 +33,7 @@ class Operator:
         found: dict[str, Any] = self.get(f"/topics/{topic}")
         return found
 
-    def until(self, topic: str, seconds: float = 20, **wanted: Any) -> dict[str, Any]:
+    def until(self, topic: str, seconds: float = 60, **wanted: Any) -> dict[str, Any]:
         """The topic as the node has it, once these of its fields are so."""
         end = time.monotonic() + seconds
         while True:

@@ -61,7 +61,7 @@ class Parent(Office):
 
     # ---- for checks ---------------------------------------------------------------------------------------------
 
-    def until(self, what: Callable[[], Any], seconds: float = 20, why: str = "") -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 60, why: str = "") -> Any:
         """Wait until something is so; looked at after every request of the child."""
         with self.changed:
             end = time.monotonic() + seconds
