@@ -153,14 +153,20 @@ def let_go_on(parent: Context, child: NodeCode, nonce: str) -> None:
         healing._grant(batch, link, Heal(nonce=nonce, number=1, ready=True))
 
 
-def back_in_the_county(tree: Tree) -> str:
-    """A topic of the county of which city and province are arbiters: it was with both, and came back."""
+def offered_to_the_province(tree: Tree) -> str:
+    """A topic of the county that the city has taken and hands on."""
     topic = opened(tree.county)
     do(tree.county, escalate.escalate, topic, UP)
     tree.settle()
     do(tree.city, decide.accept, topic, api.AcceptForm())
     do(tree.city, escalate.escalate, topic, UP)
     tree.settle()
+    return topic
+
+
+def back_in_the_county(tree: Tree) -> str:
+    """A topic of the county of which city and province are arbiters: it was with both, and came back."""
+    topic = offered_to_the_province(tree)
     do(tree.province, decide.decline, topic, api.DeclineForm(code="not_our_power", reason="县里的事"))
     tree.settle()
     do(tree.city, giveback.give_back, topic, api.ReasonForm(reason="退回"))

@@ -44,6 +44,7 @@ from tests.store.lives import (
     heal,
     last_statement,
     let_go_on,
+    offered_to_the_province,
     opened,
     put_back,
     restart,
@@ -510,12 +511,7 @@ def test_what_a_second_life_wrote_is_still_missed_on_its_stream(tree: Tree, tmp_
     opened(tree.city)
     brought_back(tree, "city", backup)
     heal(tree)
-    topic = opened(tree.county)
-    do(tree.county, escalate.escalate, topic, UP)
-    tree.settle()
-    do(tree.city, decide.accept, topic, api.AcceptForm())
-    do(tree.city, escalate.escalate, topic, UP)
-    tree.settle()
+    offered_to_the_province(tree)
     with tree.city.engine.begin() as conn:
         o, mine = t.outbox, t.outbox.c.peer == PROVINCE
         last = conn.execute(select(func.max(o.c.seq)).where(mine)).scalar_one()
