@@ -159,7 +159,10 @@ class Events:
 
     def _bundle_piece(self) -> str:
         """A document with only some of what the other has not acknowledged: one piece of many, lost or early."""
-        sender, receiver, link = self._backlog()
+        fullest = self._backlog()
+        if fullest is None:
+            return "whoever would write one was set back to before it knew the other"
+        sender, receiver, link = fullest
         start = self._chance.randint(link.acked, max(link.acked, link.sent - 1))
         room = Budget(items=self._chance.randint(1, 4), bytes=BYTES_DEFAULT, wait_s=0)
         envelope = Envelope(receiver.code, "file", None, None, None, None, room)
@@ -173,13 +176,14 @@ class Events:
             return f"{sender.code} to {receiver.code}: {count} after {start}, on their way"
         return f"{sender.code} to {receiver.code}: {count} after {start}, {self.take_piece(receiver.code, raw)}"
 
-    def _backlog(self) -> tuple[Machine, Machine, LinkRow]:
-        """The fullest of a few links."""
+    def _backlog(self) -> tuple[Machine, Machine, LinkRow] | None:
+        """The fullest of a few links, as far as their senders know of them."""
         found = []
         for _ in range(4):
             sender, receiver = self._link()
-            found.append((sender, receiver, self._world.checker.account(sender.code).links[receiver.code]))
-        return max(found, key=lambda item: item[2].sent - item[2].acked)
+            link = self._world.checker.account(sender.code).links.get(receiver.code)
+            found += [(sender, receiver, link)] if link is not None else []
+        return max(found, key=lambda item: item[2].sent - item[2].acked, default=None)
 
     def take_piece(self, to: NodeCode, raw: bytes) -> str:
         try:
