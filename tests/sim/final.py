@@ -141,17 +141,22 @@ def is_gone(world: "World", digest: Digest) -> bool:
 
 
 def _check_parts(world: "World", machine: Machine, unread: set[TopicId]) -> None:
-    """Every `full` part of what a node holds is there, and whole; what is not `full` is only at its author."""
-    query = """SELECT r.topic, r.name, r.share, r.size, s.source, p.salt, p.content, r.digest, w.digest
+    """Every `full` part of what a node holds is there, and whole; what is not `full` is only at its author.
+
+    Where nodes were set back, the entry by which this one came to take part may be lost: it has others of the topic,
+    and no right to their parts.
+    """
+    query = """SELECT r.topic, r.name, r.share, r.size, s.source, p.salt, p.content, r.digest, w.digest, t.mine
         FROM part_refs r JOIN statements s ON s.id = r.statement LEFT JOIN parts p ON p.digest = r.digest
-        LEFT JOIN wanted_parts w ON w.digest = r.digest"""
-    for topic, name, share, size, source, salt, content, digest, wanted in machine.rows(query):
+        LEFT JOIN wanted_parts w ON w.digest = r.digest LEFT JOIN topics t ON t.id = r.topic"""
+    set_back = any(other.restored for other in world.joined)
+    for topic, name, share, size, source, salt, content, digest, wanted, mine in machine.rows(query):
         if share != "full" and source is not None:
             if content is not None:
                 raise Violation(f"I17: {machine.code} has the {share} part {name} of another node")
             continue
         if content is None or wanted is not None:
-            if topic in unread or is_gone(world, digest):
+            if topic in unread or is_gone(world, digest) or (set_back and not mine):
                 continue
             raise Violation(f"I12: {machine.code} has not got the part {name} ({size} bytes)")
         if len(content) != size or hashlib.sha256(bytes.fromhex(salt) + content).hexdigest() != digest:
