@@ -202,6 +202,9 @@ def writes_its_registry_twice(scene: Scene) -> Lie | None:
     liar = scene.pick([code for code in scene.others if (code, scene.life(code)) in scene.batch.roster.heads])
     if liar is None:
         return None
+    member = scene.batch.roster.members[liar]
+    if member.lives[-1][1] != member.key.kid:
+        return None  # a new machine has its place, and waits for its grant: nothing is taken in the old life any more
     head = scene.batch.roster.heads[liar, scene.life(liar)]
     body = bodies.Published(list="powers", version=98)
     raw = scene.registry(liar, "published", body, seq=head.seq, prev=None if head.seq == 0 else head.id)
