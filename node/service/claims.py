@@ -152,9 +152,7 @@ def named(ctx: Context, words: Sequence[str]) -> list[TopicId]:
         found.setdefault(row.number, []).append(row.id)
     if missing := set(by_number) - found.keys():
         raise NotFound(", ".join(sorted(missing)))
-    for number, ids in found.items():
-        only_one(number, ids)
-    return [found[word][0] if word in found else word for word in words]
+    return [only_one(word, found[word]) if word in found else word for word in words]
 
 
 def only_one(number: str, ids: Sequence[TopicId]) -> TopicId:

@@ -132,9 +132,13 @@ def _is_excused(world: "World", author: NodeCode, inc: str) -> bool:
     return (author, tuple(inc_of(inc))) in world.ledger.excused
 
 
+def were_set_back(world: "World") -> bool:
+    return any(machine.restored for machine in world.joined)
+
+
 def is_gone(world: "World", digest: Digest) -> bool:
     """Whether a part went with the disk of the only node that had it: its statement was passed on, it was not yet."""
-    if not any(machine.restored for machine in world.joined):
+    if not were_set_back(world):
         return False
     here = "SELECT 1 FROM parts WHERE digest = ? AND content IS NOT NULL"
     return not any(machine.rows(here, digest) for machine in world.joined)
@@ -149,7 +153,7 @@ def _check_parts(world: "World", machine: Machine, unread: set[TopicId]) -> None
     query = """SELECT r.topic, r.name, r.share, r.size, s.source, p.salt, p.content, r.digest, w.digest, t.mine
         FROM part_refs r JOIN statements s ON s.id = r.statement LEFT JOIN parts p ON p.digest = r.digest
         LEFT JOIN wanted_parts w ON w.digest = r.digest LEFT JOIN topics t ON t.id = r.topic"""
-    set_back = any(other.restored for other in world.joined)
+    set_back = were_set_back(world)
     for topic, name, share, size, source, salt, content, digest, wanted, mine in machine.rows(query):
         if share != "full" and source is not None:
             if content is not None:

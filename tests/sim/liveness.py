@@ -36,7 +36,7 @@ def rest(world: "World") -> None:
             _call(world, child, lane, patient=True)  # one may have joined that its parent has forgotten since
     quiet(world)
     final.check_all(world, thorough=not world.options.finish)
-    if any(machine.restored for machine in world.joined):
+    if final.were_set_back(world):
         _repeat_everything(world, again=False)  # what only a stick still knew of may surface now
         quiet(world)
         final.check_all(world, thorough=False)
