@@ -12,7 +12,7 @@ from node.context import Context
 from node.service import branches, forks
 from node.service.commit import Batch, write
 from node.service.compare import UNVERIFIED
-from node.service.roster import BRANCHING
+from node.service.roster import BRANCHING, BY_WHOM
 from node.store.tables import parked
 from schemas.ids import Digest, TopicId
 from sync.errors import Deferred, Held, Refused, SyncError
@@ -51,9 +51,12 @@ def reopen(raw: bytes, identity: Digest, roster: Roster) -> tuple[Item, Statemen
 
 
 def retry_after(batch: Batch, applied: Statement) -> int:
-    """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
+    """Try again what waited for this statement: its topic's next entries, or everything a new key opens. Where it was
+    held before for whom it came from, that is over."""
     if not batch.flags.deferred:
         return 0
+    again = (parked.c.statement == applied.id, parked.c.state == "held", parked.c.code.in_(BY_WHOM))
+    batch.conn.execute(update(parked).where(*again).values(state="done"))
     if applied.typ == ENTRY:
         waited = _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
         return waited + _retry_beside(batch, applied)

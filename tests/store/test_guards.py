@@ -202,6 +202,24 @@ def test_a_revoked_key_seals_nothing_though_no_other_life_was_granted_yet(tree: 
     assert state_of(tree.city, topic) == before
 
 
+def test_what_was_held_under_a_revoked_key_waits_no_longer_once_a_healing_node_takes_it(
+    tree: Tree, tmp_path: Path
+) -> None:
+    topic = delegated(tree)
+    note(tree.county, topic, "市里还没有收到")
+    late = last_statement(tree.county)
+    with write(tree.city) as batch:
+        token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", joining.Renewal("机器被盗", revoked=True))
+    joining.enrol_child(tree.city, joining.join_request(make(tmp_path, COUNTY, Tier.COUNTY), token))
+    hand_over(tree.province, tree.city, late)
+    assert [row.code for row in rows(tree.city, t.parked, t.parked.c.state == "held")] == ["revoked-key"]
+    with write(tree.city) as batch:
+        life.end(batch, "by-hand")
+    hand_over(tree.province, tree.city, late)
+    assert rows(tree.city, t.entries, t.entries.c.id == identity(parse(late).payload))
+    assert not rows(tree.city, t.parked, t.parked.c.state == "held")
+
+
 def test_nobody_lives_in_a_grant_for_another_nonce(tree: Tree) -> None:
     tree.settle()
     with write(tree.county) as batch:
