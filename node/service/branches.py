@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, null, select, update
+from sqlalchemy import bindparam, delete, insert, null, select, update
 
 from node.domain.topic import Topic, recall_sent, work
 from node.service import forks
@@ -253,10 +253,13 @@ def _sent(peer: NodeCode, ids: Sequence[Digest]) -> Any:
     return now.union_all(before)
 
 
+_TOPIC_OF = [select(table.c.topic).where(table.c.id == bindparam("id")) for table in (entries, orphans)]
+
+
 def topic_of(batch: "Batch", identity: Digest) -> TopicId | None:
     """The topic an entry that is here belongs to, on the chain or beside it."""
-    for table in (entries, orphans):
-        topic: TopicId | None = batch.conn.execute(select(table.c.topic).where(table.c.id == identity)).scalar()
+    for query in _TOPIC_OF:
+        topic: TopicId | None = batch.conn.execute(query, {"id": identity}).scalar()
         if topic is not None:
             return topic
     return None

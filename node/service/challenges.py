@@ -25,6 +25,8 @@ _FORGET_CHALLENGES = delete(challenges).where(
     ),
 )
 
+_GIVEN = insert(challenges)
+
 
 def use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None) -> int | None:
     """The position, in the order they were given, of the challenge that is used up; None where there is no such one."""
@@ -40,5 +42,5 @@ def use_challenge(batch: Batch, peer: NodeCode, session: str, answer: str | None
 def give_challenge(batch: Batch, peer: NodeCode, session: str, nonce: str) -> None:
     """Keep a fresh challenge for this neighbour and session, and no more than the newest few of its."""
     row = {"nonce": nonce, "peer": peer, "session": session, "at": batch.now}
-    batch.conn.execute(insert(challenges), row)
+    batch.conn.execute(_GIVEN, row)
     batch.conn.execute(_FORGET_CHALLENGES, {"peer": peer})

@@ -102,12 +102,15 @@ def refuse(batch: Batch, id: str, why: str) -> ClaimView:
     return show(batch.conn, id)
 
 
+_WAITING = select(t.claims.c.id).where(t.claims.c.state == ASKING)
+
+
 def proceed(ctx: Context) -> int:
     """Make the claims that everybody has answered, or that have waited long enough; how many."""
     with reading(ctx.engine) as conn:
         if not life.read(conn).live:
             return 0
-        ids = conn.execute(select(t.claims.c.id).where(t.claims.c.state == ASKING)).scalars().all()
+        ids = conn.execute(_WAITING).scalars().all()
     return sum(_proceed_one(ctx, id) for id in ids)
 
 

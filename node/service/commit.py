@@ -58,6 +58,12 @@ from sync.errors import Deferred, Held
 from sync.roster import enrol
 from sync.sealing import ENTRY, REGISTRY, REMARK, SUMMARY, Statement, author
 
+_INTO = {
+    table.name: insert(table)
+    for table in (statements, leaves, entries, orphans, remarks, registry, summaries, part_refs, outbox)
+}
+"""In the order in which one needs the other."""
+_PROVEN = select(equivocations.c.author, equivocations.c.inc)
 _KNOWN = select(statements.c.id).where(statements.c.id.in_(bindparam("ids", expanding=True)))
 _DECLINES = select(remarks.c.id).where(
     remarks.c.entry == bindparam("offer"),
@@ -468,9 +474,9 @@ class Batch:
                 link.dirty = False
 
     def flush_rows(self) -> None:
-        for table in (statements, leaves, entries, orphans, remarks, registry, summaries, part_refs, outbox):
-            if rows := self._rows.pop(table.name, None):
-                self.conn.execute(insert(table), rows)
+        for name, into in _INTO.items():
+            if rows := self._rows.pop(name, None):
+                self.conn.execute(into, rows)
         if rows := self._rows.pop("audit", None):
             audit_rows.append(self.conn, self.ctx.identity.signer, rows)
         for table in (parts, wanted_parts, equivocations):
@@ -566,5 +572,5 @@ class Batch:
         return self.conn.execute(query).first() is not None
 
     def _load_frozen(self) -> frozenset[tuple[NodeCode, Incarnation]]:
-        rows = self.conn.execute(select(equivocations.c.author, equivocations.c.inc))
+        rows = self.conn.execute(_PROVEN)
         return frozenset((row.author, inc_of(row.inc)) for row in rows)

@@ -133,9 +133,11 @@ _STAMP = select(
     select(func.count()).select_from(t.parked).where(t.parked.c.state.in_(("held", "deferred"))).scalar_subquery(),
 )
 
+_REGISTERED = select(t.registry.c.id)
+
 
 def _collect(conn: Connection, me: NodeCode, peer: NodeCode) -> set[Digest]:
-    found: set[Digest] = set(conn.execute(select(t.registry.c.id)).scalars())
+    found: set[Digest] = set(conn.execute(_REGISTERED).scalars())
     topics = _topics(conn, me, peer)
     for start in range(0, len(topics), IDS_AT_ONCE):
         for query in _about(topics[start : start + IDS_AT_ONCE]):

@@ -28,6 +28,8 @@ from sync.exchange import Document, Loose
 from sync.roster import Roster
 from sync.sealing import open_statement, parse
 
+_ASKED = select(t.healing_peers)
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -64,7 +66,7 @@ def status(conn: Connection) -> Status:
 def status_of(conn: Connection, mine: Life) -> Status:
     if mine.live or mine.healing_since is None:
         return Status(mine, ())
-    rows = {row.peer: row for row in conn.execute(select(t.healing_peers))}
+    rows = {row.peer: row for row in conn.execute(_ASKED)}
     return Status(mine, tuple(_peer(link, rows.get(link.peer)) for link in link_rows.load_all(conn)))
 
 

@@ -33,9 +33,12 @@ class Lists:
     calendar: Calendar
 
 
+_COUNT = select(func.count()).select_from(catalogues)
+
+
 def in_force(ctx: Context, conn: Connection) -> Lists:
     """The lists of this database state; read again only when a version was added."""
-    count = conn.execute(select(func.count()).select_from(catalogues)).scalar_one()
+    count = conn.execute(_COUNT).scalar_one()
     cached = ctx.cache.get(LISTS)
     if isinstance(cached, tuple) and cached[0] == count:
         known: Lists = cached[1]

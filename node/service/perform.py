@@ -25,6 +25,7 @@ from node.store.office import idempotency
 from schemas.ids import TopicId
 from sync.errors import SyncError
 
+_ANSWER = insert(idempotency)
 _ANSWERED = select(idempotency).where(
     idempotency.c.user_id == bindparam("user"), idempotency.c.key == bindparam("used")
 )
@@ -132,4 +133,4 @@ def _remember(batch: Batch, command: Command, answer: Answer) -> None:
             "answer": answer.body,
             "at": batch.now,
         }
-        batch.conn.execute(insert(idempotency), row)
+        batch.conn.execute(_ANSWER, row)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from node.context import Context
 from node.domain.refusals import StorageFull
@@ -102,11 +102,16 @@ def next_seq(batch: Batch) -> int:
     return 0 if last is None else last + 1
 
 
+_DUE = (
+    select(ag.rows_due.c.topic)
+    .union_all(select(ag.topic_rows.c.topic).where(ag.topic_rows.c.late_at < bindparam("now")))
+    .limit(1)
+)
+
+
 def _anything_due(ctx: Context) -> bool:
-    due = select(ag.rows_due.c.topic).limit(1)
-    late = select(ag.topic_rows.c.topic).where(ag.topic_rows.c.late_at < ctx.clock.now()).limit(1)
     with reading(ctx.engine) as conn:
-        return any(conn.execute(query).first() is not None for query in (due, late))
+        return conn.execute(_DUE, {"now": ctx.clock.now()}).first() is not None
 
 
 def _is_ours(batch: Batch, topic: TopicId) -> bool:

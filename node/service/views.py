@@ -30,6 +30,7 @@ from sync.roster import Roster
 from sync.sealing import open_statement, parse, read_unverified
 
 _TOPIC = select(t.topics).where(t.topics.c.id == bindparam("id"), t.topics.c.mine)
+_TOPIC_OF = select(t.entries.c.id, t.entries.c.topic).where(t.entries.c.id.in_(bindparam("ids", expanding=True)))
 _DURABILITY = select(
     t.statements.c.id,
     t.statements.c.source.is_(None)
@@ -216,8 +217,8 @@ def _parents(conn: Connection, rows: Sequence[Row[Any]]) -> dict[TopicId, TopicI
     above = {row.id: row.parent_entry for row in rows if row.parent_entry is not None}
     if not above:
         return {}
-    query = select(t.entries.c.id, t.entries.c.topic).where(t.entries.c.id.in_(above.values()))
-    topic_of = {row.id: row.topic for row in conn.execute(query)}
+    found = conn.execute(_TOPIC_OF, {"ids": list(above.values())})
+    topic_of = {row.id: row.topic for row in found}
     return {id: topic_of[entry] for id, entry in above.items() if entry in topic_of}
 
 

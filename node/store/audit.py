@@ -18,6 +18,7 @@ from sync.keys import Signer
 from sync.strict import dumps
 
 _HEAD = select(audit_head.c.written, audit_head.c.hash, audit_head.c.signature)
+_ROWS = insert(audit)
 ROWS_AT_ONCE = 1000
 Report = Callable[[str, str, str], None]
 
@@ -29,7 +30,7 @@ def append(conn: Connection, signer: Signer, rows: list[dict[str, Any]]) -> None
     for row in rows:
         running = _next(running, row)
         row["hash"] = running
-    conn.execute(insert(audit), rows)
+    conn.execute(_ROWS, rows)
     count += len(rows)
     signature = signer.sign(_signed(count, running)).hex()
     upsert(conn, audit_head, [{"only": 1, "written": count, "hash": running, "signature": signature}])

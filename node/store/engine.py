@@ -87,7 +87,12 @@ def add_up(conn: Connection, table: Table, rows: list[dict[str, Any]], sums: tup
 def insert_new(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, leaving those that are there already as they are."""
     if rows:
-        conn.execute(_insert(conn.dialect.name)(table).on_conflict_do_nothing(), rows)
+        conn.execute(_insert_new(conn.dialect.name, table), rows)
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Any:
+    return _insert(dialect)(table).on_conflict_do_nothing()
 
 
 @cache

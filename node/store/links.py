@@ -60,6 +60,7 @@ class Link:
 
 
 _ONE = select(links).where(links.c.peer == bindparam("peer"))
+_ALL = select(links).order_by(links.c.peer)
 _STORE = update(links).where(links.c.peer == bindparam("link"))
 _PENDING = (
     select(outbox.c.seq, outbox.c.statement, statements.c.raw)
@@ -78,7 +79,7 @@ def load(conn: Connection, peer: NodeCode) -> Link | None:
 
 
 def load_all(conn: Connection) -> list[Link]:
-    return [_link(row) for row in conn.execute(select(links).order_by(links.c.peer))]
+    return [_link(row) for row in conn.execute(_ALL)]
 
 
 def create(

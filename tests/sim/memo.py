@@ -1,19 +1,22 @@
-"""What a signature is worth does not change: between the nodes of one process it is worked out once.
+"""What a signature is worth does not change, nor what bytes say: each process finds both out once.
 
-Each statement passes through half a dozen nodes and as many restarts, and one verification costs as much as the rest of
-reading it. Only what held is remembered, by key, signature and bytes.
+Each statement passes through half a dozen nodes and as many restarts. Only what held is remembered: verifications by
+key, signature and bytes, and what was read by its bytes. Nobody changes what was read: the models are frozen, and the
+objects they are made from are only looked into.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+import sync.exchange
 import sync.keys
 import sync.note
+import sync.sealing
 
-_KEPT_MAX = 100_000
+_KEPT_MAX = 20_000
 _held: set[tuple[bytes, bytes, bytes]] = set()
 
 
@@ -42,13 +45,42 @@ class _Key:
         _held.add(at)
 
 
+def _once(read: Callable[..., Any], key: Callable[..., Any]) -> Callable[..., Any]:
+    """As `read`, for what has the same key only once; nothing is remembered of what it raises."""
+    known: dict[Any, Any] = {}
+
+    def remembered(*given: Any) -> Any:
+        at = key(*given)
+        found = known.get(at)
+        if found is None:
+            found = read(*given)
+            if len(known) >= _KEPT_MAX:
+                known.clear()
+            known[at] = found
+        return found
+
+    return remembered
+
+
+_strict_json = _once(sync.sealing.strict_json, lambda raw: raw)
+_STAND_INS: tuple[tuple[Any, str, Any], ...] = (
+    (sync.keys, "Ed25519PublicKey", _Key),
+    (sync.note, "Ed25519PublicKey", _Key),
+    (sync.sealing, "strict_json", _strict_json),
+    (sync.sealing, "parse_object", _once(sync.sealing.parse_object, lambda _, raw: raw)),
+    (sync.sealing, "read_model", _once(sync.sealing.read_model, lambda model, payload: (model, payload))),
+    (sync.exchange, "strict_json", _strict_json),
+    (sync.exchange, "_item", _once(sync.exchange._item, lambda _, line: line)),
+)
+
+
 @contextmanager
-def verified_once() -> Iterator[None]:
-    modules: tuple[Any, ...] = (sync.keys, sync.note)
-    for module in modules:
-        module.Ed25519PublicKey = _Key
+def found_out_once() -> Iterator[None]:
+    before = [(module, name, getattr(module, name)) for module, name, _ in _STAND_INS]
+    for module, name, stand_in in _STAND_INS:
+        setattr(module, name, stand_in)
     try:
         yield
     finally:
-        for module in modules:
-            module.Ed25519PublicKey = Ed25519PublicKey
+        for module, name, real in before:
+            setattr(module, name, real)

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Delete, Engine, Insert, Select, Update, event
+from sqlalchemy import CompoundSelect, Connection, Delete, Engine, Insert, Select, Update, event
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import WARN_LINTING, SQLCompiler
 
 _Processor = Callable[[Any], Any] | None
 _Expansion = tuple[str, tuple[tuple[str, int | None, _Processor], ...]]
-_PLAIN = (Select, Insert, Update, Delete)
+_PLAIN = (Select, CompoundSelect, Insert, Update, Delete)
 
 
 class _Bind(NamedTuple):
@@ -61,10 +61,14 @@ class QuickConnection(Connection):
         if key is None or key.params or options or elem._execution_options or self._dbapi_connection is None:
             return super()._execute_clauseelement(elem, parameters, options)
         names, many = tuple(sorted(parameters[0])) if parameters else (), len(parameters) > 1
-        at = (key.key, names, many)
-        plan = _PLANS.get(at, _UNKNOWN)
+        known = _plans_of(elem, key)
+        plan = known.get((names, many), _UNKNOWN)
         if plan is _UNKNOWN:
-            plan = _PLANS[at] = _plan(self, elem, key, names, many)
+            at = (key.key, names, many)
+            plan = _PLANS.get(at, _UNKNOWN)
+            if plan is _UNKNOWN:
+                plan = _PLANS[at] = _plan(self, elem, key, names, many)
+            known[names, many] = plan
         if plan is None or (many and any(row.keys() != parameters[0].keys() for row in parameters)):
             return super()._execute_clauseelement(elem, parameters, options)
         return self._run(plan, key.bindparams, parameters, many)
@@ -122,6 +126,18 @@ def make_quick(engine: Engine, before: Callable[[str], None]) -> None:
     engine._connection_cls = QuickConnection
     engine._before = before  # type: ignore[attr-defined]
     event.listen(engine, "before_cursor_execute", lambda _conn, _cursor, text, *_: before(text))
+
+
+def _plans_of(elem: Any, key: Any) -> dict[tuple[tuple[str, ...], bool], _Plan | None]:
+    """Those of a statement that is a constant, at the statement itself: a key is a deep tuple that hashing takes apart.
+
+    What is made from the statement gets a copy of all that hangs on it, but a key of its own.
+    """
+    kept = elem.__dict__.get("_quick_plans")
+    if kept is None or kept[0] is not key:
+        kept = elem.__dict__["_quick_plans"] = (key, {})
+    plans: dict[tuple[tuple[str, ...], bool], _Plan | None] = kept[1]
+    return plans
 
 
 def _plan(conn: Connection, elem: Any, key: Any, names: tuple[str, ...], many: bool) -> _Plan | None:
