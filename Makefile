@@ -20,7 +20,7 @@ runtime:
 demo: runtime ## show the system at work; KEEP=1 leaves it running, WALK=1 walks it again (DEMO_DIR=demo-data)
 	.venv/bin/liandong demo $(if $(WALK),--walk $(DEMO_DIR),$(if $(KEEP),--keep $(DEMO_DIR)))
 
-test: lint ## everything: lint and all tests, PostgreSQL and real processes included, and 110 seeds of the simulator
+test: lint ## everything: lint and all tests, PostgreSQL and real processes included, and 500 seeds of the simulator
 	@$(MAKE) --no-print-directory -j 2 tests seeds
 
 tests: setup
@@ -28,7 +28,7 @@ tests: setup
 
 # Beside the tests, which wait now and then for disks, lines and browsers; they go first.
 seeds: setup
-	TERM=dumb nice -n 19 $(RUN) tests.sim --seed 5000 --seeds 110 --steps 1000 --jobs 2
+	TERM=dumb nice -n 19 $(RUN) tests.sim --seed 5000 --seeds 500 --steps 1000 --jobs 2
 
 check: lint ## lint and the fast tests, in under a minute
 	$(PYTEST) -p no:schemathesis -m "not slow and not process and not postgres"
