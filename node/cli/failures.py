@@ -15,7 +15,7 @@ from node.cli.words import CODES, SAID, Pair
 from node.domain.errors import DomainError
 from node.domain.refusals import Invalid
 from node.store.faults import fault
-from node.web.words import pairs
+from node.web.words import field_key, pairs
 from sync.errors import SyncError
 
 REFUSED = 1
@@ -77,11 +77,8 @@ def _database(error: SQLAlchemyError) -> str:
 def _field(found: Mapping[str, Any]) -> str:
     """One field of a form: in Chinese as the pages say it, in English as the form's own rules do, which name more."""
     name = ".".join(map(str, found["loc"])) or "value"
-    kind, about = found["type"], found.get("ctx", {})
-    if kind == "too_short" and about.get("field_type") == "Value":  # a text, counted after it was stripped
-        kind = "string_too_short"
-    chinese, _ = pairs().get(f"problem.field.{kind}", ("填写有误", ""))
-    return f"{name}：{chinese.format_map(about)} / {name}: {found['msg']}"
+    chinese, _ = pairs().get(field_key(found), ("填写有误", ""))
+    return f"{name}：{chinese.format_map(found.get('ctx', {}))} / {name}: {found['msg']}"
 
 
 def _one_line(text: str) -> str:

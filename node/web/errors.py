@@ -15,7 +15,7 @@ from node.api.auth import context
 from node.domain.refusals import Invalid, Unauthenticated
 from node.web.door import DOORS
 from node.web.visit import HEADERS, Visit, visitor
-from node.web.words import Words, pick
+from node.web.words import Words, field_key, pick
 from schemas.problem import PREFIX, FieldError, Problem
 
 MACHINES = ("/api/", "/federation/", "/healthz", "/metrics", "/openapi.json")
@@ -97,7 +97,7 @@ def _path(loc: Sequence[Any]) -> str:
 
 
 def _message(found: Any, words: Words) -> str:
-    key = f"problem.field.{found['type']}"
+    key = field_key(found)
     if not words.known(key):
         return words("problem.field.other")
     values = {name: str(value) for name, value in found.get("ctx", {}).items()}

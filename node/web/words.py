@@ -53,6 +53,14 @@ def pairs() -> Mapping[str, tuple[str, str]]:
     return found
 
 
+def field_key(found: Mapping[str, Any]) -> str:
+    """The key of what is wrong with one field, of an error as pydantic lists it."""
+    kind = found["type"]
+    if kind in ("too_short", "too_long") and found.get("ctx", {}).get("field_type") == "Value":
+        kind = f"string_{kind}"  # a text, counted after it was stripped
+    return f"problem.field.{kind}"
+
+
 def _gather(found: dict[str, tuple[str, str]], prefix: str, table: Mapping[str, Any]) -> None:
     for name, value in table.items():
         key = f"{prefix}.{name}"

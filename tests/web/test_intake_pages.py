@@ -52,6 +52,15 @@ def test_place_nobody_knows_is_said_at_its_field_and_nothing_is_lost(office: Off
     assert form.fields["text"] == [MATTER["text"]]
 
 
+@pytest.mark.parametrize(("title", "said"), [(" ", "请填写"), ("长" * 500, "太长，最多")])
+def test_title_that_is_missing_or_too_long_is_told_as_a_text(clerk: Browser, title: str, said: str):
+    response = clerk.send("/intake", "/intake", **{**MATTER, "title": title})
+    text = Page(response.text).text
+    assert response.status_code == 422
+    assert said in text
+    assert "至少选一项" not in text
+
+
 def test_category_no_list_knows_is_said_at_its_field(clerk: Browser):
     response = clerk.send("/intake", "/intake", **MATTER, category="没有/这类", seen="1")
     assert response.status_code == 422
