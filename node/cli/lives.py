@@ -19,7 +19,13 @@ CLAIMS_SHOWN = 200
 
 Reason = Annotated[str, typer.Option(help="理由，记入审计或签名 / Why; it is kept.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="谁：管理员账号，要输密码 / Who: an admin's account.")]
-FromStdin = Annotated[bool, typer.Option("--password-stdin", help="从标准输入读密码 / Read the password from stdin.")]
+FromStdin = Annotated[
+    bool,
+    typer.Option(
+        "--password-stdin",
+        help="从标准输入读密码，第二行是动态验证码 / Read the password, and then a one-time code, from stdin.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -230,13 +236,12 @@ def _claim(
     password_stdin: bool,
 ) -> dict[str, Any]:
     """What one of the two persons does, signed in as herself; gives the claim."""
-    from node.cli.office import ask_password
     from node.service import claims, sessions
     from node.service.perform import Command, perform
 
     if not by:
         raise typer.BadParameter("谁提出或批准 / who asks or approves", param_hint="--by")
-    token = sessions.sign_in(ctx, by, ask_password(password_stdin, again=False)).token
+    token = _sign_in(ctx, by, password_stdin)
     try:
         actor = sessions.authenticate(ctx, token)
         if decide is not None:
@@ -249,3 +254,16 @@ def _claim(
         sessions.sign_out(ctx, token)
     found: dict[str, Any] = load_json(done.body)
     return found
+
+
+def _sign_in(ctx: "Context", by: str, password_stdin: bool) -> str:
+    """The token of a session of hers. Asks for a one-time code only where the account has a second factor."""
+    from node.cli.office import ask_one_time_code, ask_password
+    from node.domain.refusals import OtpNeeded
+    from node.service import sessions
+
+    password = ask_password(password_stdin, again=False)
+    try:
+        return sessions.sign_in(ctx, by, password).token
+    except OtpNeeded:
+        return sessions.sign_in(ctx, by, password, ask_one_time_code(password_stdin)).token

@@ -207,6 +207,14 @@ def doctor(json: Json = False, data: Data = None, database: Database = None) -> 
     raise typer.Exit(1 if bad else 0)
 
 
+def ask_one_time_code(from_stdin: bool) -> str:
+    """The code of a second factor, from the next line of standard input or the keyboard."""
+    if from_stdin:
+        return typer.get_text_stream("stdin").readline().strip()
+    given: str = typer.prompt("动态验证码 / One-time code")
+    return given.strip()
+
+
 def ask_password(from_stdin: bool, again: bool = True) -> str:
     """A password from standard input or the keyboard; `again`: a new one, typed twice."""
     if from_stdin:

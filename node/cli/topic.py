@@ -240,7 +240,12 @@ def show_topic(view: dict[str, Any], as_json: bool) -> None:
 
 
 def _gist(item: dict[str, Any]) -> str:
+    from node.service.claims import OVER
+    from node.web.words import pairs
+
     body = item["body"]
+    if item["kind"] == "claimed" and not body.get("approved_by") and body.get("reason") == OVER:
+        return " / ".join(pairs()["topic.incarnation_over"])  # nobody wrote that: the rule did
     for name in ("text", "reason", "instruction", "title", "code"):
         if body.get(name):
             lead = f"{body['step']}: " if "step" in body else f"{body['to']}: " if "to" in body else ""

@@ -124,8 +124,8 @@ ON_PEOPLE: Mapping[type[Exception], Pair] = {
     refusals.Unauthenticated: ("请先登录", "Sign in first"),
     WrongPassword: ("用户名或密码不对", "Name or password is wrong"),
     refusals.OtpNeeded: (
-        "此账号还要动态验证码，命令行不能填写；请在网页上办理",
-        "This account also asks for a one-time code, which cannot be given here; do it on the pages",
+        "此账号还要动态验证码",
+        "This account also asks for a one-time code",
     ),
     refusals.NotAllowed: ("此账号的角色不能做这件事", "The roles of this account do not allow it"),
     refusals.OwnClaim: (

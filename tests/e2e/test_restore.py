@@ -118,5 +118,6 @@ def test_a_county_restored_from_its_backup_goes_on_with_everything_its_city_know
     wait(lambda: offices.topics(CITY) == held)
     for topic in held:
         offices.say(COUNTY, "topic", "note", topic, "--text", "接着办")
+        assert "按规则自动接管" in offices.say(COUNTY, "topic", "entries", topic)
     for code in (CITY, COUNTY):
         offices.say(code, "verify")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyotp
 import pyrage
 import pytest
 import typer
@@ -18,11 +19,13 @@ from node.cli.verbs import COMMANDS, DeclineName, OutcomeName, RatingName, Remar
 from node.clock import Clock
 from node.config import Settings
 from node.domain.policy import TOPIC_VERBS, roles_of
+from node.service import account, factors, sessions
 from node.service.commit import write as commit_write
 from node.service.identity import load
 from node.web.words import pairs
 from schemas.entry import Claimed, Mode, Outcome, Step
 from schemas.ids import Tier
+from schemas.people import OtpForm, ProofForm
 from schemas.remark import PersonDeclineCode, PersonRemark, Rating
 
 MESSAGES = (
@@ -282,6 +285,18 @@ def admins(run: Run, tree: Callable[[str], list[str]]) -> list[str]:
     return at
 
 
+def enrol_factor(data: str, name: str) -> list[str]:
+    """Give an account a second factor; its recovery codes."""
+    ctx = load(Settings(data=Path(data)), Clock())
+    actor = sessions.authenticate(ctx, sessions.sign_in(ctx, name, PASSWORD.strip()).token)
+    made = account.begin_factor(ctx, actor, ProofForm(password=PASSWORD.strip()))
+    codes = account.confirm_factor(
+        ctx, actor, OtpForm(otp=pyotp.TOTP(made.secret, interval=factors.STEP_S).now())
+    ).codes
+    ctx.engine.dispose()
+    return codes
+
+
 def by(name: str) -> tuple[str, ...]:
     return ("--by", name, "--password-stdin")
 
@@ -326,6 +341,17 @@ def test_claim_is_refused_to_who_asked_for_it_and_to_a_wrong_password_in_plain_w
     assert run(*approve, *by("李四"), *admins, stdin=PASSWORD).code == 0
     listed = run("rehome", "--json", *admins).json
     assert [(claim["id"], claim["state"]) for claim in listed["items"]] == [(asked.json["id"], "asking")]
+
+
+def test_claim_is_asked_for_by_an_account_with_a_second_factor(run: Run, tree, admins: list[str], tmp_path: Path):
+    assert run("topic", "open", "--title", "路灯", "--text", "不亮", *tree("620102")).code == 0
+    file = tmp_path / "bundle"
+    assert run("bundle", "export", "--to", "620100", file, *tree("620102")).code == 0
+    assert run("bundle", "import", file, *admins).code == 0
+    codes = enrol_factor(admins[1], "张三")
+    ask = ("rehome", "620102", "--reason", "失火", *by("张三"), "--json", *admins)
+    assert run(*ask, stdin=f"{PASSWORD}000000\n").err == "用户名或密码不对 / Name or password is wrong\n"
+    assert run(*ask, stdin=f"{PASSWORD}{codes[0]}\n").json["state"] == "needs_approval"
 
 
 def test_rehome_of_the_node_itself_is_refused(run: Run, admins: list[str]):
