@@ -194,12 +194,13 @@ class Checker:
     def _entry(self, id: Digest, said: Payload) -> None:
         topic, term = said["topic"] or id, repr(said["term"])
         who = (said["author"], tuple(said["inc"]))
-        if self._entry_at.get((topic, term, said["seq"]), id) != id or self.forked.get(said["prev"] or ""):
+        on_a_fork = said["prev"] in self.forked
+        if self._entry_at.get((topic, term, said["seq"]), id) != id or on_a_fork:
             self.forked[id] = topic
         if who not in self._world.ledger.excused and not self._is_after_a_fork(topic, term, said):
             if self._entry_at.setdefault((topic, term, said["seq"]), id) != id:
                 raise Violation(f"I3: two entries at {term} {said['seq']} of topic {self._number[topic]}")
-            if self._opener.setdefault((topic, term), who) != who:
+            if self._opener.setdefault((topic, term), who) != who and not on_a_fork:
                 raise Violation(f"I2: {who} writes in the term {term} of {self._opener[topic, term]}")
         self._entry_at.setdefault((topic, term, said["seq"]), id)
         if said["kind"] == "opened":
