@@ -11,6 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+import node.store.codec
 import sync.exchange
 import sync.keys
 import sync.note
@@ -62,6 +63,14 @@ def _once(read: Callable[..., Any], key: Callable[..., Any]) -> Callable[..., An
     return remembered
 
 
+class _Once:
+    """Stands for a TypeAdapter."""
+
+    def __init__(self, adapter: Any) -> None:
+        self.dump_json = adapter.dump_json
+        self.validate_json = _once(adapter.validate_json, lambda text: text)
+
+
 _strict_json = _once(sync.sealing.strict_json, lambda raw: raw)
 _STAND_INS: tuple[tuple[Any, str, Any], ...] = (
     (sync.keys, "Ed25519PublicKey", _Key),
@@ -70,6 +79,8 @@ _STAND_INS: tuple[tuple[Any, str, Any], ...] = (
     (sync.sealing, "parse_object", _once(sync.sealing.parse_object, lambda _, raw: raw)),
     (sync.sealing, "read_model", _once(sync.sealing.read_model, lambda model, payload: (model, payload))),
     (sync.exchange, "strict_json", _strict_json),
+    (node.store.codec, "_CHAIN", _Once(node.store.codec._CHAIN)),
+    (node.store.codec, "_TOPIC", _Once(node.store.codec._TOPIC)),
     (sync.exchange, "_item", _once(sync.exchange._item, lambda _, line: line)),
 )
 

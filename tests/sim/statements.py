@@ -1,7 +1,8 @@
 """The database layer of simulated nodes: SQLAlchemy's own compiled statements, run with less ceremony.
 
 What a statement compiles to, how its values are bound and how its rows are read stays SQLAlchemy's. Only the execution
-context, which is made anew for each call and costs several times what SQLite does, is left out; whatever is not one of
+context, which is made anew for each call and costs several times what SQLite does, is left out, and the pool, whose
+checks are for servers that go away; whatever is not one of
 the plain cases (text, RETURNING, defaults made in Python, rows of different columns, `yield_per`) goes SQLAlchemy's own
 way. Rows are read at once: a loop that changes what it reads would not be noticed. That both ways send the same bytes
 is tested on whole seeds.
@@ -23,11 +24,11 @@ _PLAIN = (Select, CompoundSelect, Insert, Update, Delete)
 
 
 class _Bind(NamedTuple):
-    """Where the value of one placeholder comes from: a parameter of the call, or the literal at `position` of the
-    statement's own ones, or `value`."""
+    """Where the value of one placeholder comes from: the parameter `given` of the call, or the literal at `position` of
+    the statement's own ones, or `value`."""
 
     name: str
-    key: str
+    given: str | None
     position: int | None
     value: Any
     process: _Processor
@@ -54,13 +55,32 @@ class Written:
 
 
 class QuickConnection(Connection):
-    """A Connection whose plain statements take the short way."""
+    """A Connection whose plain statements take the short way; the engine keeps what it runs on for the next one."""
+
+    def __init__(self, engine: Engine, *_: Any) -> None:
+        kept = engine._kept  # type: ignore[attr-defined]
+        super().__init__(engine, kept.pop() if kept else engine.raw_connection(), True)
+        self.dispatch = engine.dispatch  # nobody listens to one connection alone
+
+    def close(self) -> None:
+        unspoilt = False
+        try:
+            if self._transaction:
+                self._transaction.close()
+            unspoilt = True
+        finally:
+            conn, self._dbapi_connection = self._dbapi_connection, None
+            if conn is not None:
+                if unspoilt and conn.is_valid:
+                    self.engine._kept.append(conn)  # type: ignore[attr-defined]
+                else:
+                    conn.close()
 
     def _execute_clauseelement(self, elem: Any, parameters: Any, options: Any) -> Any:
         key = elem._generate_cache_key() if isinstance(elem, _PLAIN) else None
         if key is None or key.params or options or elem._execution_options or self._dbapi_connection is None:
             return super()._execute_clauseelement(elem, parameters, options)
-        names, many = tuple(sorted(parameters[0])) if parameters else (), len(parameters) > 1
+        names, many = tuple(parameters[0]) if parameters else (), len(parameters) > 1
         known = _plans_of(elem, key)
         plan = known.get((names, many), _UNKNOWN)
         if plan is _UNKNOWN:
@@ -124,8 +144,16 @@ _PLANS: dict[Any, _Plan | None] = {}
 def make_quick(engine: Engine, before: Callable[[str], None]) -> None:
     """From now on; `before` hears each statement first, whichever way it goes."""
     engine._connection_cls = QuickConnection
+    engine._kept = []  # type: ignore[attr-defined]
+    event.listen(engine, "engine_disposed", _let_go)
     engine._before = before  # type: ignore[attr-defined]
     event.listen(engine, "before_cursor_execute", lambda _conn, _cursor, text, *_: before(text))
+
+
+def _let_go(engine: Any) -> None:
+    for conn in engine._kept:
+        conn.invalidate()
+    engine._kept = []
 
 
 def _plans_of(elem: Any, key: Any) -> dict[tuple[tuple[str, ...], bool], _Plan | None]:
@@ -165,7 +193,8 @@ def _plan(conn: Connection, elem: Any, key: Any, names: tuple[str, ...], many: b
         if bind.callable or (bind.required and not {bind.key, name} & set(names)):
             return None
         process = None if lists else compiled._bind_processors.get(name)  # those wait for the expanded names
-        by_name[name] = _Bind(name, bind.key, placed.get(bind), bind.value, process)
+        given = bind.key if bind.key in names else name if name in names else None
+        by_name[name] = _Bind(name, given, placed.get(bind), bind.value, process)
     binds = tuple(by_name.values() if lists else (by_name[name] for name in compiled.positiontup))
     return _Plan(compiled, compiled.string, binds, lists, {}, None if writes else _metadata(conn, compiled))
 
@@ -180,11 +209,9 @@ def _metadata(conn: Connection, compiled: SQLCompiler) -> SimpleResultMetaData:
 
 def _values(binds: Sequence[_Bind], literals: Sequence[Any], row: Mapping[str, Any]) -> tuple[Any, ...]:
     found = []
-    for name, key, position, value, process in binds:
-        if key in row:
-            value = row[key]
-        elif name in row:
-            value = row[name]
+    for _, given, position, value, process in binds:
+        if given is not None:
+            value = row[given]
         elif position is not None:
             value = literals[position].value
         found.append(process(value) if process else value)
