@@ -21,7 +21,7 @@ class Member:
     """A node as its parent enrolled it. `entry` is the registry statement that says so.
 
     `lives` are its incarnations with the key each signs with, in order; `keys` all it ever had, the present one last;
-    `revoked` the keys that are in other hands, each with the registry statement that says so.
+    `revoked` the keys that are in other hands, which only its parent, or the root of itself, can say.
     """
 
     card: Card
@@ -29,7 +29,7 @@ class Member:
     lives: tuple[tuple[Incarnation, KeyId], ...]
     keys: tuple[Key, ...]
     entry: Digest
-    revoked: tuple[tuple[KeyId, Digest], ...] = ()
+    revoked: tuple[KeyId, ...] = ()
 
     @property
     def tier(self) -> Tier:
@@ -51,10 +51,6 @@ class Member:
     def kid_of(self, inc: Incarnation) -> KeyId | None:
         """The key this incarnation signs with; None where it was never granted."""
         return dict(self.lives).get(inc)
-
-    def revoked_by(self, kid: KeyId) -> Digest | None:
-        """The statement that revoked this key."""
-        return dict(self.revoked).get(kid)
 
     def granted(self, inc: Incarnation, kid: KeyId) -> "Member":
         """With one more incarnation, wherever it belongs in the order: grants may come from two lives of the parent."""
@@ -130,6 +126,10 @@ class Roster:
             return (a, b)
         return (*up_a[: up_a.index(common) + 1], *reversed(up_b[: up_b.index(common)]))
 
+    def towards(self, here: NodeCode, there: NodeCode) -> NodeCode | None:
+        """The neighbour of a node on the path to another; None where that is the node itself."""
+        return None if here == there else self.path(here, there)[1]
+
 
 def enrol(roster: Roster, statement: Statement) -> Roster:
     """The roster after one more registry entry. Raises Deferred for a gap or unknown author, Held for a violation."""
@@ -156,7 +156,7 @@ def _evolve(roster: Roster, entry: RegistryEntry[object], id: Digest) -> Roster:
     if isinstance(body, Granted):
         return _grant(roster, entry.author, body)
     assert isinstance(body, Rotated)  # noqa: S101 - BODIES holds no other
-    return _rotate(roster, entry.author, body, id)
+    return _rotate(roster, entry.author, body)
 
 
 def _grants_itself(roster: Roster, entry: RegistryEntry[object]) -> bool:
@@ -211,12 +211,12 @@ def _grant(roster: Roster, author: NodeCode, body: Granted) -> Roster:
     return replace(roster, members={**roster.members, body.node: member.granted(body.inc, body.key)})
 
 
-def _rotate(roster: Roster, author: NodeCode, body: Rotated, id: Digest) -> Roster:
+def _rotate(roster: Roster, author: NodeCode, body: Rotated) -> Roster:
     card = body.node
     member = _own_child(roster, author, card.code)
     if card.tier is not member.tier:
         raise Held("wrong-tier", card.code)
-    revoked = (*member.revoked, (member.key.kid, id)) if body.revoked else member.revoked
+    revoked = (*member.revoked, member.key.kid) if body.revoked else member.revoked
     renewed = replace(member, card=card, keys=(*member.keys, _new_key(roster, card)), revoked=revoked)
     return replace(roster, members={**roster.members, card.code: renewed})
 

@@ -266,4 +266,7 @@ def _sign_in(ctx: "Context", by: str, password_stdin: bool) -> str:
     try:
         return sessions.sign_in(ctx, by, password).token
     except OtpNeeded:
-        return sessions.sign_in(ctx, by, password, ask_one_time_code(password_stdin)).token
+        code = ask_one_time_code(password_stdin)
+        if not code:  # an empty one would count as a failure
+            raise
+        return sessions.sign_in(ctx, by, password, code).token

@@ -1,5 +1,6 @@
 """Commands of one office: make the node, its accounts, its code lists, and what is wrong here."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -210,7 +211,7 @@ def doctor(json: Json = False, data: Data = None, database: Database = None) -> 
 def ask_one_time_code(from_stdin: bool) -> str:
     """The code of a second factor, from the next line of standard input or the keyboard."""
     if from_stdin:
-        return typer.get_text_stream("stdin").readline().strip()
+        return sys.stdin.readline().strip()
     given: str = typer.prompt("动态验证码 / One-time code")
     return given.strip()
 
@@ -218,7 +219,7 @@ def ask_one_time_code(from_stdin: bool) -> str:
 def ask_password(from_stdin: bool, again: bool = True) -> str:
     """A password from standard input or the keyboard; `again`: a new one, typed twice."""
     if from_stdin:
-        return typer.get_text_stream("stdin").readline().rstrip("\r\n")
+        return sys.stdin.readline().rstrip("\r\n")  # a text stream of typer's would keep the lines behind it
     if again:
         note("密码至少 8 个字符 / At least 8 characters.")
     given: str = typer.prompt(

@@ -124,8 +124,8 @@ ON_PEOPLE: Mapping[type[Exception], Pair] = {
     refusals.Unauthenticated: ("请先登录", "Sign in first"),
     WrongPassword: ("用户名或密码不对", "Name or password is wrong"),
     refusals.OtpNeeded: (
-        "此账号还要动态验证码",
-        "This account also asks for a one-time code",
+        "此账号还要动态验证码；用 --password-stdin 时写在第二行",
+        "This account also asks for a one-time code; with --password-stdin it is the second line",
     ),
     refusals.NotAllowed: ("此账号的角色不能做这件事", "The roles of this account do not allow it"),
     refusals.OwnClaim: (

@@ -303,20 +303,19 @@ class Batch:
     def _check_key(self, statement: Statement, source: NodeCode | None) -> None:
         """Each incarnation has one key; another one of the same node signs nothing in its name (SPEC 14.4, 14.7).
 
-        What is signed with a revoked key is taken only from where the revocation came: who is nearer to its author has
-        taken nothing new under it. A node that heals takes back from anybody what it had taken before it was revoked.
+        What is signed with a revoked key is taken only from the neighbour on the way to who revoked it: nobody there
+        has taken anything new under it. Who that is says the tree: a node that was set back has the revocation from
+        anybody. A node that heals takes back from all neighbours what it had taken before the key was revoked.
         """
         member = self.roster.get(statement.payload.author)
         kid = member.kid_of(statement.payload.inc) if member else None
         if kid is not None and kid != statement.kid:
             raise Held("forged-author", statement.kid)
-        by = member.revoked_by(statement.kid) if member else None
         new = statement.id not in self._waited and self.inc.number
-        if by is not None and new and (source is None or source != self._source_of(by)):
-            raise Held("revoked-key", statement.kid)
-
-    def _source_of(self, identity: Digest) -> NodeCode | None:
-        return self.conn.execute(select(statements.c.source).where(statements.c.id == identity)).scalar()
+        if new and member is not None and statement.kid in member.revoked:
+            revoker = self.roster.towards(self.me, member.parent or member.card.code)
+            if source is None or source != revoker:
+                raise Held("revoked-key", statement.kid)
 
     def _check_new(self, before: Chain | None, statement: Statement, after: Chain) -> None:
         """What is asked of an entry when it is new here, beyond what makes a chain valid for ever."""

@@ -143,4 +143,4 @@ def _keys(roster: Roster, code: NodeCode) -> list[bytes]:
     """The keys of a node that are not in other hands."""
     member = roster.get(code)
     keys = member.keys if member is not None else ()
-    return [key.public.public_bytes_raw() for key in keys if member and member.revoked_by(key.kid) is None]
+    return [key.public.public_bytes_raw() for key in keys if member and key.kid not in member.revoked]

@@ -69,16 +69,19 @@ def first_verdict(batch: Batch, link: Link, item: Item, seq: int) -> Verdict:
     return Verdict(seq=seq, id=item.id, disposition=row.disposition, code=row.code)
 
 
-def kept(batch: Batch, items: Sequence[Item]) -> set[Digest]:
-    """Those that wait here already: verified, or with the very bytes that wait for a key and are tried with it."""
+def kept(batch: Batch, peer: NodeCode, items: Sequence[Item]) -> set[Digest]:
+    """Those of what a neighbour brings that wait here already: verified, or in the very bytes that are tried once there
+    is a key, or that would be held once more for this neighbour having brought them."""
     raws = {item.id: item.raw for item in items}
     mine = (parked.c.statement.in_(raws), parked.c.state.in_(("held", "deferred")))
-    rows = batch.conn.execute(select(parked.c.statement, parked.c.code, parked.c.raw).where(*mine))
-    return {row.statement for row in rows if row.code not in UNVERIFIED or _waits_for_a_key(row, raws[row.statement])}
+    rows = batch.conn.execute(select(parked.c.statement, parked.c.code, parked.c.raw, parked.c.peer).where(*mine))
+    again = {"unknown-key": True, "revoked-key": bool(batch.inc.number)}  # who heals takes that from everybody
 
+    def waits(row: Any) -> bool:
+        same = row.raw == raws[row.statement] and (row.peer == peer or row.code == "unknown-key")
+        return row.code not in UNVERIFIED or (same and again.get(row.code, False))
 
-def _waits_for_a_key(row: Any, raw: bytes) -> bool:
-    return (row.code, row.raw) == ("unknown-key", raw)
+    return {row.statement for row in rows if waits(row)}
 
 
 def next_without_position(batch: Batch, peer: NodeCode) -> int:

@@ -176,7 +176,7 @@ def _checked(ctx: Context, raw: bytes, roster: Roster) -> Document:
     if document.header.to != ctx.identity.code:
         raise BadDocument("not-for-me", document.header.to)
     member = roster.get(document.header.from_)
-    if member is not None and member.revoked_by(document.kid) is not None:
+    if member is not None and document.kid in member.revoked:
         raise BadDocument("bad-seal", "its key is revoked")
     return document
 
@@ -306,7 +306,7 @@ def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[State
     olds = found.document.olds
     if not olds:
         return
-    known = batch.known(item.id for item in olds) | kept(batch, olds)
+    known = batch.known(item.id for item in olds) | kept(batch, link.peer, olds)
     for item, result in zip(olds, opened, strict=True):
         if item.signed is None or item.id in known or item.id in batch.fresh:
             continue

@@ -6,14 +6,15 @@ after an upgrade: each names what has come, and everything that waits for it is 
 
 from typing import Any
 
-from sqlalchemy import and_, or_, select, true, update
+from sqlalchemy import and_, exists, or_, select, true, update
 
 from node.context import Context
 from node.service import branches, forks
 from node.service.commit import Batch, write
 from node.service.compare import UNVERIFIED
-from node.service.roster import BRANCHING, BY_WHOM
-from node.store.tables import parked
+from node.service.roster import BRANCHING
+from node.store.engine import reading
+from node.store.tables import parked, statements
 from schemas.ids import Digest, TopicId
 from sync.errors import Deferred, Held, Refused, SyncError
 from sync.exchange import Item
@@ -23,6 +24,14 @@ from sync.strict import strict_json
 
 RELAYED_CODES = frozenset({"unknown-kind", "unknown-type", "equivocation", "gap", "unknown-entry", "frozen", "fork"})
 """Why a statement that is not applied is passed on unread."""
+_BY_WHOM = ("revoked-key", "not-below")
+"""Why one is held for whom it came from: another neighbour may still bring it."""
+_BROUGHT_BY_ANOTHER = select(parked.c.id).where(
+    parked.c.state == "held",
+    parked.c.code.in_(_BY_WHOM),
+    ~parked.c.relayed,
+    exists().where(statements.c.id == parked.c.statement),
+)
 _TOPICS_NAMED = 500
 """Named in one question; where there are more, all that waits is looked at."""
 
@@ -35,6 +44,20 @@ def retry_parked(ctx: Context) -> int:
             total += done + _retry(batch, true(), "deferred")
         total += _retry_claims(batch, true())
     return total
+
+
+def settle_what_came(ctx: Context) -> int:
+    """Let go of what was held for whom it came from, and is here now from another neighbour; how many.
+
+    Done on a clock and not with each statement: rare, harmless while it waits, and of no use to the exchange.
+    """
+    with reading(ctx.engine) as conn:
+        if conn.execute(_BROUGHT_BY_ANOTHER.limit(1)).first() is None:
+            return 0
+    with write(ctx) as batch:
+        done = update(parked).where(parked.c.id.in_(_BROUGHT_BY_ANOTHER.scalar_subquery())).values(state="done")
+        settled: int = batch.conn.execute(done).rowcount
+        return settled
 
 
 def reopen(raw: bytes, identity: Digest, roster: Roster) -> tuple[Item, Statement | SyncError]:
@@ -51,12 +74,9 @@ def reopen(raw: bytes, identity: Digest, roster: Roster) -> tuple[Item, Statemen
 
 
 def retry_after(batch: Batch, applied: Statement) -> int:
-    """Try again what waited for this statement: its topic's next entries, or everything a new key opens. Where it was
-    held before for whom it came from, that is over."""
+    """Try again what waited for this statement: its topic's next entries, or everything a new key opens."""
     if not batch.flags.deferred:
         return 0
-    again = (parked.c.statement == applied.id, parked.c.state == "held", parked.c.code.in_(BY_WHOM))
-    batch.conn.execute(update(parked).where(*again).values(state="done"))
     if applied.typ == ENTRY:
         waited = _retry(batch, parked.c.topic == (applied.payload.topic or applied.id), "deferred")
         return waited + _retry_beside(batch, applied)

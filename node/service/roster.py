@@ -18,11 +18,9 @@ ROSTER = "roster"
 
 BRANCHING = ("fork", "wrong-prev")
 """Why an entry is held whose `prev` is not here: the branch it stands on may still come (SPEC 14.6)."""
-BY_WHOM = ("revoked-key", "not-below")
-"""Why one is held for whom it came from: another neighbour may still bring it."""
 _MAY_GO_ON = (
     parked.c.state.in_(("ahead", "deferred")),
-    and_(parked.c.state == "held", parked.c.code.in_((*BRANCHING, *BY_WHOM))),
+    and_(parked.c.state == "held", parked.c.code.in_(BRANCHING)),
 )
 
 _REGISTERED = select(statements.c.raw).join(registry, registry.c.id == statements.c.id).order_by(statements.c.pos)
@@ -38,9 +36,8 @@ _FLAGS = select(
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What every transaction must know before it starts, read in one query: counts (`deferred` with all else that may
-    still go on: what came ahead, stands on a branch that is not here, or came from the wrong neighbour), and the
-    incarnation this node lives in, number 0 for none."""
+    """What every transaction must know before it starts, read in one query: counts (`deferred` with what came ahead
+    and what stands on a branch that is not here), and the incarnation this node lives in, number 0 for none."""
 
     registry: int
     equivocations: int

@@ -52,7 +52,7 @@ def trust(ctx: Context) -> Trust:
                 member.parent,
                 member.key.kid,
                 member.inc.number,
-                tuple(kid for kid, _ in member.revoked),
+                member.revoked,
             )
             for code, member in sorted(roster.members.items())
         )

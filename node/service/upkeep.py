@@ -8,6 +8,7 @@ from node.context import Context
 from node.service import claims, guard, healing, life
 from node.service.commit import write
 from node.service.decide import expire
+from node.service.retry import settle_what_came
 from node.store import office
 from node.store import tables as t
 from node.store.engine import reading
@@ -32,7 +33,8 @@ def expire_offers(ctx: Context) -> int:
 
 
 def live_on(ctx: Context) -> None:
-    """What the end of an incarnation leaves to do: rise, claim and offer back, claim as approved, renew the guard."""
+    """What the end of an incarnation leaves to do: rise, claim and offer back, claim as approved, renew the guard, and
+    let go of what the neighbours have brought meanwhile."""
     mine = life.now(ctx)
     if not mine.live and mine.healing_since is not None:
         with write(ctx) as batch:
@@ -40,6 +42,7 @@ def live_on(ctx: Context) -> None:
     claims.reclaim(ctx)
     claims.proceed(ctx)
     guard.keep(ctx)
+    settle_what_came(ctx)
 
 
 def prune(ctx: Context) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -350,8 +352,21 @@ def test_claim_is_asked_for_by_an_account_with_a_second_factor(run: Run, tree, a
     assert run("bundle", "import", file, *admins).code == 0
     codes = enrol_factor(admins[1], "张三")
     ask = ("rehome", "620102", "--reason", "失火", *by("张三"), "--json", *admins)
+    assert "第二行" in run(*ask, stdin=PASSWORD).err
     assert run(*ask, stdin=f"{PASSWORD}000000\n").err == "用户名或密码不对 / Name or password is wrong\n"
     assert run(*ask, stdin=f"{PASSWORD}{codes[0]}\n").json["state"] == "needs_approval"
+
+
+def test_password_and_code_are_two_lines_of_standard_input_whatever_the_locale():
+    ask = "from node.cli import office; print(office.ask_password(True), office.ask_one_time_code(True))"
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        input="密码 abc\n123456\n".encode(),
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C"},
+        check=True,
+    )
+    assert done.stdout.decode().split() == ["密码", "abc", "123456"]
 
 
 def test_rehome_of_the_node_itself_is_refused(run: Run, admins: list[str]):

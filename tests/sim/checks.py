@@ -200,7 +200,7 @@ class Checker:
         if who not in self._world.ledger.excused and not self._is_after_a_fork(topic, term, said):
             if self._entry_at.setdefault((topic, term, said["seq"]), id) != id:
                 raise Violation(f"I3: two entries at {term} {said['seq']} of topic {self._number[topic]}")
-            if self._opener.setdefault((topic, term), who) != who and not on_a_fork:
+            if not on_a_fork and self._opener.setdefault((topic, term), who) != who:
                 raise Violation(f"I2: {who} writes in the term {term} of {self._opener[topic, term]}")
         self._entry_at.setdefault((topic, term, said["seq"]), id)
         if said["kind"] == "opened":

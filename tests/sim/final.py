@@ -221,11 +221,16 @@ def _check_audit(world: "World", machine: Machine) -> None:
 
 
 def _check_guard(machine: Machine) -> None:
-    """The guard names the incarnation the database has, whenever the process that was to write it died, and its epoch
-    is one the database knows: a turn whose last step found no room is ended by the next one (I22)."""
+    """The guard names the incarnation the database has, whenever the process that was to write it died (I22). A turn
+    whose last step found no room is ended by the next one, which each hour brings."""
     said = guard.read(machine.settings.data)
-    epochs = machine.rows("SELECT confirmed, pending FROM guard")[0]
-    if said is None or said.inc != machine.inc or said.epoch not in epochs:
+    confirmed, pending = machine.rows("SELECT confirmed, pending FROM guard")[0]
+    if said is not None and said.epoch == pending:
+        with machine.at_work() as ctx:
+            guard.turn(ctx)
+        said = guard.read(machine.settings.data)
+        confirmed = machine.rows("SELECT confirmed FROM guard")[0][0]
+    if said is None or (said.inc, said.epoch) != (machine.inc, confirmed):
         raise Violation(f"I22: the guard of {machine.code} does not fit: {said}")
 
 

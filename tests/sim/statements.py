@@ -1,8 +1,8 @@
 """The database layer of simulated nodes: SQLAlchemy's own compiled statements, run with less ceremony.
 
 What a statement compiles to, how its values are bound and how its rows are read stays SQLAlchemy's. Only the execution
-context, which is made anew for each call and costs several times what SQLite does, is left out, and the pool, whose
-checks are for servers that go away; whatever is not one of
+context, which is made anew for each call and costs several times what SQLite does, is left out, and so is the pool
+around a connection that was left in order; whatever is not one of
 the plain cases (text, RETURNING, defaults made in Python, rows of different columns, `yield_per`) goes SQLAlchemy's own
 way. Rows are read at once: a loop that changes what it reads would not be noticed. That both ways send the same bytes
 is tested on whole seeds.
@@ -71,7 +71,8 @@ class QuickConnection(Connection):
         finally:
             conn, self._dbapi_connection = self._dbapi_connection, None
             if conn is not None:
-                if unspoilt and conn.is_valid:
+                self._Connection__can_reconnect = False  # closed for good, as the real one is
+                if unspoilt and conn.is_valid and not conn.dbapi_connection.in_transaction:  # type: ignore[union-attr]
                     self.engine._kept.append(conn)  # type: ignore[attr-defined]
                 else:
                     conn.close()

@@ -75,7 +75,7 @@ def test_five_seeds_give_the_same_traces_in_other_processes() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_seeds_hold_and_meet_most_faults() -> None:
-    """A few; `make test` plays 110 longer ones beside these tests, where processors would wait."""
+    """A few; `make test` plays 500 longer ones beside these tests, where processors would wait."""
     total = Total()
     for seed in SEEDS:
         total.add(held(run(expand(seed, STEPS))).tally)

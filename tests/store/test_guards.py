@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from node.domain.refusals import AlreadyDecided
-from node.service import clones, exchange, healing, joining, life, orphans, work
+from node.service import clones, exchange, healing, joining, life, orphans, upkeep, work
 from node.service.commit import write
 from node.store import tables as t
 from schemas import api
@@ -18,7 +19,7 @@ from schemas.exchange import Heal, Knows
 from schemas.ids import Tier
 from sync.delivery import Allowance
 from sync.errors import TransportError
-from sync.sealing import identity, open_statement, parse
+from sync.sealing import REGISTRY, identity, open_statement, parse
 from tests.nodes import do, make, state_of
 from tests.store.lives import (
     back_in_the_county,
@@ -211,13 +212,34 @@ def test_what_was_held_under_a_revoked_key_waits_no_longer_once_a_healing_node_t
     with write(tree.city) as batch:
         token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", joining.Renewal("机器被盗", revoked=True))
     joining.enrol_child(tree.city, joining.join_request(make(tmp_path, COUNTY, Tier.COUNTY), token))
-    hand_over(tree.province, tree.city, late)
+    for _ in range(2):
+        hand_over(tree.province, tree.city, late)
     assert [row.code for row in rows(tree.city, t.parked, t.parked.c.state == "held")] == ["revoked-key"]
     with write(tree.city) as batch:
         life.end(batch, "by-hand")
     hand_over(tree.province, tree.city, late)
     assert rows(tree.city, t.entries, t.entries.c.id == identity(parse(late).payload))
+    upkeep.live_on(tree.city)
     assert not rows(tree.city, t.parked, t.parked.c.state == "held")
+
+
+def test_what_comes_late_under_a_revoked_key_is_taken_on_the_way_from_who_revoked_it(
+    tree: Tree, tmp_path: Path
+) -> None:
+    topic = delegated(tree)
+    note(tree.county, topic, "先写的")
+    late = identity(parse(last_statement(tree.county)).payload)
+    exchange.call(tree.county, tree.lanes[COUNTY])
+    with write(tree.city) as batch:
+        token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", joining.Renewal("机器被盗", revoked=True))
+    joining.enrol_child(tree.city, joining.join_request(make(tmp_path, COUNTY, Tier.COUNTY), token))
+    hand_over(tree.city, tree.province, last_statement(tree.city))
+    with write(tree.province) as batch:  # as after a restore, in which anybody brought it
+        assert COUNTY in batch.roster.members and batch.roster.members[COUNTY].revoked
+        batch.conn.execute(update(t.statements).where(t.statements.c.typ == REGISTRY).values(source=None))
+    tree.settle(tree.city)
+    assert rows(tree.province, t.entries, t.entries.c.id == late)
+    assert not rows(tree.province, t.parked, t.parked.c.state == "held")
 
 
 def test_nobody_lives_in_a_grant_for_another_nonce(tree: Tree) -> None:

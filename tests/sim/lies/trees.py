@@ -54,16 +54,16 @@ def signs_with_another_of_its_keys(scene: Scene) -> Lie | None:
 
 
 def signs_with_a_revoked_key(scene: Scene) -> Lie | None:
-    """Passed on by a neighbour the revocation did not come from (R19)."""
+    """Passed on by a neighbour that is not on the way to who revoked it (R19)."""
     for code in scene.others:
         member = scene.batch.roster.get(code)
         if member is None or not member.revoked or code not in scene.chain.participants:
             continue
-        kid, by = member.revoked[0]
+        kid = member.revoked[0]
         if not scene.batch.inc.number:
             continue  # who heals takes back from anybody what it had
         lives = [inc for inc in member.incs if member.kid_of(inc) == kid]
-        if lives and scene.source != scene.batch._source_of(by):
+        if lives and scene.source != scene.batch.roster.towards(scene.me, member.parent or code):
             return Lie(scene.remark((code, lives[-1]), scene.chain.topic, "urge", Said(text="假话")))
     return None
 
