@@ -27,7 +27,7 @@ def own_rows(batch: Batch, ids: Sequence[TopicId]) -> dict[TopicId, Row]:
     found = {}
     for id in ids:
         working = batch.working(id)
-        if working.chain is None or working.topic is None or batch.me not in working.chain.participants:
+        if working.chain is None or working.topic is None or batch.me not in working.concerned:
             continue
         _complete(batch, working)
         standing = status(working.chain, batch.frozen(working.chain))

@@ -51,7 +51,7 @@ class Rows:
         rated = ratings(self._conn, list(chains))
         for id, found in chains.items():
             chain, topic = found.chain, found.topic
-            if id in self._due or chain is None or topic is None or self._me not in chain.participants:
+            if id in self._due or chain is None or topic is None or self._me not in found.concerned:
                 continue
             expected = row_of(chain, topic, status(chain, self._around.frozen(chain)), rated.get(id), self._roster)
             self._compare(expected, stored.get(id), True)
