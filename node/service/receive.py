@@ -310,15 +310,13 @@ def _take_olds(batch: Batch, link: Link, found: Received, opened: Sequence[State
     for item, result in zip(olds, opened, strict=True):
         if item.signed is None or item.id in known or item.id in batch.fresh:
             continue
-        disposition, code, relayed = _judge(batch, link.peer, item, result)
+        disposition, code, relayed, read = _judge(batch, link.peer, item, result)
         if disposition in ("deferred", "held"):
             seq = next_without_position(batch, link.peer)
             park(batch, link, item, seq, disposition, code or "", disposition, relayed, NO_INCARNATION)
-            found.applied += after_fork(batch, result, code)
-        elif disposition == "applied":
-            found.applied += 1
-            if isinstance(result, Statement):
-                found.applied += retry_after(batch, result)
+            found.applied += after_fork(batch, read, code)
+        elif disposition == "applied" and isinstance(read, Statement):
+            found.applied += 1 + retry_after(batch, read)
 
 
 def _take_items(batch: Batch, link: Link, found: Received, opened: Sequence[Statement | SyncError]) -> None:
@@ -358,30 +356,31 @@ def _deferred(batch: Batch, peer: NodeCode) -> int:
 
 def _take(batch: Batch, link: Link, found: Received, item: Item, seq: int, result: Statement | SyncError | str) -> None:
     """Judge one statement, move the cursor, and go on with what waited for it."""
-    disposition, code, relayed = _judge(batch, link.peer, item, result)
+    disposition, code, relayed, read = _judge(batch, link.peer, item, result)
     if disposition not in ("applied", "duplicate"):
         state = "refused" if disposition == "refused" else disposition
         park(batch, link, item, seq, disposition, code or "", state, relayed)
-        found.applied += after_fork(batch, result, code)
+        found.applied += after_fork(batch, read, code)
     if disposition != "applied":
         found.verdicts.append(Verdict(seq=seq, id=item.id, disposition=disposition, code=code))
     else:
         found.applied += 1
     link.receive(item.id)
-    if disposition == "applied" and isinstance(result, Statement):
-        found.applied += retry_after(batch, result)
+    if disposition == "applied" and isinstance(read, Statement):
+        found.applied += retry_after(batch, read)
 
 
 def _judge(
     batch: Batch, peer: NodeCode, item: Item, result: Statement | SyncError | str
-) -> tuple[Disposition, str | None, bool]:
-    """(disposition, code, relayed) of one statement: the whole ladder of checks, of which the last is `apply`."""
+) -> tuple[Disposition, str | None, bool, Statement | SyncError | None]:
+    """(disposition, code, relayed, what was read at last) of one statement: the whole ladder of checks, of which the
+    last is `apply`. Who signed it may have become known with a statement before it."""
     if isinstance(result, str) or (item.signed and item.id in batch.fresh):
-        return "duplicate", None, False
+        return "duplicate", None, False, None
     if isinstance(result, Deferred) and item.signed is not None:
         result = _open_again(batch, item)
     if isinstance(result, SyncError):
-        return _disposition(result), result.code, False
+        return _disposition(result), result.code, False, result
     if batch.inc.number and (result.payload.author, result.payload.inc) == (batch.me, batch.inc):
         life.end(batch, f"{life.KNOWS_MORE} {peer}")  # it is this node's own, and it does not know it (R10)
     try:
@@ -389,8 +388,8 @@ def _judge(
     except SyncError as error:
         forks.prove(batch, result, error)
         relayed = error.code in RELAYED_CODES and batch.relay(result, peer)
-        return _disposition(error), error.code, relayed
-    return "applied", None, False
+        return _disposition(error), error.code, relayed, result
+    return "applied", None, False, result
 
 
 def _open_again(batch: Batch, item: Item) -> Statement | SyncError:

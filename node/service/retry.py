@@ -86,7 +86,7 @@ def retry_after(batch: Batch, applied: Statement) -> int:
     return _retry(batch, or_(parked.c.code == "unknown-key", registry_gap), "deferred")
 
 
-def after_fork(batch: Batch, result: Statement | SyncError | str, code: str | None) -> int:
+def after_fork(batch: Batch, result: Statement | SyncError | None, code: str | None) -> int:
     """A rival was kept: a claim that stands on it may have come before it, or have ended the matter already (R9)."""
     if code not in ("fork", "frozen") or not isinstance(result, Statement):
         return 0
