@@ -75,11 +75,14 @@ def kept(batch: Batch, peer: NodeCode, items: Sequence[Item]) -> set[Digest]:
     raws = {item.id: item.raw for item in items}
     mine = (parked.c.statement.in_(raws), parked.c.state.in_(("held", "deferred")))
     rows = batch.conn.execute(select(parked.c.statement, parked.c.code, parked.c.raw, parked.c.peer).where(*mine))
-    again = {"unknown-key": True, "revoked-key": bool(batch.inc.number)}  # who heals takes that from everybody
 
     def waits(row: Any) -> bool:
-        same = row.raw == raws[row.statement] and (row.peer == peer or row.code == "unknown-key")
-        return row.code not in UNVERIFIED or (same and again.get(row.code, False))
+        if row.code not in UNVERIFIED:
+            return True
+        if row.raw != raws[row.statement]:
+            return False
+        held_again = row.code == "revoked-key" and row.peer == peer and batch.inc.number  # who heals takes it from all
+        return bool(row.code == "unknown-key" or held_again)
 
     return {row.statement for row in rows if waits(row)}
 
