@@ -3,8 +3,8 @@
 What a statement compiles to, how its values are bound and how its rows are read stays SQLAlchemy's. Only the execution
 context, which is made anew for each call and costs several times what SQLite does, is left out, and so is the pool
 around a connection that was left in order; whatever is not one of the plain cases (text, RETURNING, defaults made in
-Python, rows of different columns, `yield_per`) goes SQLAlchemy's own way. Rows are read at once: a loop that changes what
-it reads would not be noticed. That both ways send the same bytes is tested on whole seeds.
+Python, rows of different columns, `yield_per`) goes SQLAlchemy's own way. Rows are read at once: a loop that changes
+what it reads would not be noticed. That both ways send the same bytes is tested on whole seeds.
 """
 
 import sqlite3
