@@ -17,7 +17,6 @@ from node.service.life import Life
 from node.service.roster import current, name_of
 from node.store import links as link_rows
 from node.store import tables as t
-from node.store.codec import inc_of
 from node.store.engine import reading, upsert
 from node.store.links import Link
 from schemas.api import HealingPeerView, HealingView
@@ -26,7 +25,6 @@ from schemas.ids import Incarnation, NodeCode
 from schemas.registry import Granted, StreamEnd
 from sync.exchange import Document, Loose
 from sync.roster import Roster
-from sync.sealing import open_statement, parse
 
 _ASKED = select(t.healing_peers)
 
@@ -173,33 +171,15 @@ def rise(batch: Batch) -> None:
 
 
 def _grant(batch: Batch, link: Link, heal: Heal) -> None:
-    """Once for each nonce, in each life of this node; what follows from it is done when the grant is applied, here as
-    everywhere."""
+    """Once for each nonce; what follows from it is done when the grant is applied, here as everywhere."""
     member = batch.roster.members[link.peer]
     if any(inc.nonce == heal.nonce for inc in member.incs):
-        if member.inc.nonce == heal.nonce and (link.received_inc, link.received_seq) == (member.inc, 0):
-            _grant_again(batch, link.peer, heal.nonce)
         return
     granted = member.inc.number
     number = 1 + max(life.plausible(heal.number, granted), granted)
     closed = StreamEnd(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
     _register(batch, link.peer, Incarnation(number, heal.nonce), closed)
     batch.audit("grant", None, node=link.peer, number=number)
-
-
-def _grant_again(batch: Batch, child: NodeCode, nonce: str) -> None:
-    """A child that goes on asking, and has said nothing in the life it was granted, may hold the grant for half of a
-    contradiction: this node wrote another entry at its place and forgot it (R9). In a life that began since, the same
-    grant has another place."""
-    mine = (t.registry.c.author == batch.me, t.registry.c.kind == "granted")
-    query = select(t.registry.c.inc, t.statements.c.raw).join(t.statements, t.statements.c.id == t.registry.c.id)
-    for row in batch.conn.execute(query.where(*mine).order_by(t.statements.c.pos.desc())):
-        body: Granted = open_statement(parse(row.raw), batch.roster.keyring).payload.body
-        if (body.node, body.inc.nonce) == (child, nonce):
-            if inc_of(row.inc) != batch.inc:
-                batch.register("granted", body)
-                batch.audit("grant-again", None, node=child, number=body.inc.number)
-            return
 
 
 def _register(batch: Batch, node: NodeCode, inc: Incarnation, closed: StreamEnd | None) -> None:

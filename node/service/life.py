@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, exists, select, union_all, update
 
 from node.context import Context
 from node.store import links as link_rows
@@ -172,14 +172,19 @@ def begin(batch: "Batch", inc: Incarnation) -> None:
 
 
 def _stop_liar(batch: "Batch", before: Life) -> None:
-    """A neighbour that said it knew more, and then had nothing to show for it, would do so again (SPEC 14.1)."""
+    """A neighbour that said it knew more, and then had nothing to show for it, would do so again (SPEC 14.1).
+
+    A statement that is held as half of a contradiction is something: what this node signed and forgot may be just that.
+    """
     why, _, peer = (before.healing_why or "").partition(" ")
     link = batch.link(peer) if why == KNOWS_MORE and peer else None
     if link is None or before.healing_since is None:
         return
-    s = t.statements.c
-    came = select(s.id).where(s.source == peer, s.at >= before.healing_since).limit(1)
-    if batch.conn.execute(came).first() is None:
+    s, p, since = t.statements.c, t.parked.c, before.healing_since
+    came = select(s.id).where(s.source == peer, s.at >= since)
+    proof = exists().where(t.equivocations.c.other == p.statement)
+    shown = select(p.statement).where(p.peer == peer, p.at >= since, proof)
+    if batch.conn.execute(union_all(came, shown).limit(1)).first() is None:
         link.stopped, link.dirty = "peer-knows-more", True
         batch.audit("link-stopped", None, "alarm", peer=peer, why=KNOWS_MORE)
 

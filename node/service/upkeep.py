@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from node.context import Context
-from node.service import claims, guard, healing, life
+from node.service import claims, guard, healing, life, regrant
 from node.service.commit import write
 from node.service.decide import expire
 from node.service.retry import settle_what_came
@@ -33,12 +33,13 @@ def expire_offers(ctx: Context) -> int:
 
 
 def live_on(ctx: Context) -> None:
-    """What the end of an incarnation leaves to do: rise, claim and offer back, claim as approved, renew the guard, and
-    let go of what the neighbours have brought meanwhile."""
+    """What the end of an incarnation leaves to do: rise, repeat grants, claim and offer back, claim as approved, renew
+    the guard, and let go of what the neighbours have brought meanwhile."""
     mine = life.now(ctx)
     if not mine.live and mine.healing_since is not None:
         with write(ctx) as batch:
             healing.rise(batch)
+    regrant.repeat_grants(ctx)
     claims.reclaim(ctx)
     claims.proceed(ctx)
     guard.keep(ctx)

@@ -8,7 +8,7 @@ from tests.sim.mutants import record
 from tests.sim.mutants.by_test import noticed
 from tests.sim.mutants.catalogue import ALL, NOT_RULES
 from tests.sim.mutants.mutant import Edit, Misplaced, Mutant, source_of
-from tests.sim.mutants.trial import in_a_process
+from tests.sim.mutants.trial import tried
 
 ROOT = Path(__file__).parents[2]
 CAUGHT = record.caught()
@@ -56,5 +56,5 @@ def test_a_mutant_is_noticed_by_the_seed_that_is_named(name: str) -> None:
     known = CAUGHT[name].seed
     assert known is not None
     seeds = [known, *(seed for seed in range(OTHER_SEEDS) if seed != known)]
-    found = in_a_process(name, seeds, TIMEOUT_S, CAUGHT[name].steps)
+    found = tried(name, seeds, TIMEOUT_S, CAUGHT[name].steps)
     assert found.seed is not None, f"{found.seeds} seeds, {found.text}: `make mutants` looks further"

@@ -125,9 +125,9 @@ def hand_over(sender: Context, receiver: Context, *raws: bytes) -> None:
     receive_file(receiver, compose(head, [], [Old(raw) for raw in raws], shared, sender.identity.signer))
 
 
-def heal(tree: Tree) -> None:
-    """Exchange and do what nodes do by themselves, until all may sign and nothing is left to say."""
-    children = [tree.city, tree.county, tree.other]
+def heal(tree: Tree, but: NodeCode | None = None) -> None:
+    """Exchange and do what nodes do by themselves, until all may sign and nothing is left to say; `but`: cut off."""
+    children = [child for child in (tree.city, tree.county, tree.other) if child.identity.code != but]
     for _ in range(ROUNDS):
         moved = False
         for child in children:

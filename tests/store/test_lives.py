@@ -43,7 +43,6 @@ from tests.store.lives import (
     hand_over,
     heal,
     last_statement,
-    let_go_on,
     offered_to_the_province,
     opened,
     put_back,
@@ -519,32 +518,6 @@ def test_what_a_second_life_wrote_is_still_missed_on_its_stream(tree: Tree, tmp_
         before = conn.execute(select(o.c.hash).where(mine, o.c.seq == last - 1)).scalar_one()
         conn.execute(update(t.links).where(t.links.c.peer == PROVINCE).values(sent_seq=last - 1, sent_hash=before))
     assert any(line.startswith("delivery") for line in verify(tree.city).problems)
-
-
-def test_a_child_that_holds_its_grant_for_half_of_a_contradiction_is_granted_it_again(
-    tree: Tree, tmp_path: Path
-) -> None:
-    """The city is set back unnoticed, and writes the county's grant where that of another county was."""
-    tree.settle()
-    backup = saved(tree, "city", tmp_path, with_guard=True)
-    with write(tree.other) as batch:
-        life.end(batch, "by-hand")
-    heal(tree)
-    brought_back(tree, "city", backup)
-    with write(tree.county) as batch:
-        life.end(batch, "by-hand")
-    nonce = life.now(tree.county).inc.nonce
-    let_go_on(tree.city, COUNTY, nonce)
-    with write(tree.city) as batch:
-        life.end(batch, "by-hand")
-    heal(tree)
-    assert [life.now(node).inc.number for node in (tree.city, tree.county)] == [2, 2]
-    with reading(tree.county.engine) as conn:
-        proofs = conn.execute(select(t.equivocations.c.author)).scalars().all()
-    assert proofs == [CITY]
-    topic = opened(tree.county)
-    tree.settle()
-    tree.agree(topic, tree.county, tree.city)
 
 
 def _waiting(node: Context) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.sim.mutants import record
 from tests.sim.mutants.catalogue import ALL
 from tests.sim.mutants.mutant import Mutant
-from tests.sim.mutants.trial import CONTROL, STEPS, Found, fitting, in_a_process
+from tests.sim.mutants.trial import CONTROL, STEPS, Found, fitting, tried
 
 SEEDS_DEFAULT = 30
 TIMEOUT_S = 3600.0
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     found: list[Found] = []
     if args.control:
-        control = in_a_process(CONTROL, range(args.seeds), TIMEOUT_S, args.steps)
+        control = tried(CONTROL, range(args.seeds), TIMEOUT_S, args.steps)
         if control.seed is not None:
             console.print(f"seed {control.seed} fails without any bug: {control.check}: {control.text}", markup=False)
             return 1
@@ -66,8 +66,7 @@ def _is_wanted(args: argparse.Namespace, mutant: Mutant) -> bool:
 def _results(wanted: list[Mutant], args: argparse.Namespace) -> Iterator[Found]:
     with ThreadPoolExecutor(args.jobs) as pool:
         pending = [
-            pool.submit(in_a_process, mutant.name, fitting(mutant, args.seeds), TIMEOUT_S, args.steps)
-            for mutant in wanted
+            pool.submit(tried, mutant.name, fitting(mutant, args.seeds), TIMEOUT_S, args.steps) for mutant in wanted
         ]
         for future in as_completed(pending):
             yield future.result()

@@ -3,6 +3,8 @@
 from tests.sim.mutants.mutant import Edit, Mutant, m
 
 _RESTORES, _CLONES, _KEYS_CHANGE = ("restore",), ("clone",), ("new-machine",)
+_TORN = "tests/store/test_torn_grants.py"
+_OTHER_BRANCH = "test_who_took_the_other_branch_learns_of_a_life_and_of_what_was_granted_in_it"
 
 MUTANTS: tuple[Mutant, ...] = (
     # ---- R10: incarnations ----
@@ -386,6 +388,33 @@ MUTANTS: tuple[Mutant, ...] = (
         "number = 1 + max(life.plausible(heal.number, granted), granted)",
         "number = max(2, granted)",
         needs=_RESTORES,
+    ),
+    m(
+        "torn-grants-stay-torn",
+        "R9",
+        "node.service.upkeep:live_on",
+        "    regrant.repeat_grants(ctx)\n",
+        "",
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::{_OTHER_BRANCH}",
+    ),
+    m(
+        "repeats-one-branch-only",
+        "R9",
+        "node.service.regrant:_granted",
+        'for id, raw in (*conn.execute(_APPLIED, {"me": me}), *conn.execute(_BESIDE)):',
+        'for id, raw in conn.execute(_APPLIED, {"me": me}):',
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::{_OTHER_BRANCH}",
+    ),
+    m(
+        "a-proof-is-nothing-to-show",
+        "R10",
+        "node.service.life:_stop_liar",
+        "union_all(came, shown).limit(1)",
+        "came.limit(1)",
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::{_OTHER_BRANCH}",
     ),
     m(
         "root-grants-a-number-again",

@@ -2,13 +2,13 @@
 
 import itertools
 import json
-import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
+from tests.sim.mutants.apart import in_a_process
 from tests.sim.mutants.catalogue import ALL
 from tests.sim.mutants.importing import put_in_place
 from tests.sim.mutants.mutant import Mutant
@@ -59,32 +59,13 @@ def fitting(mutant: Mutant, count: int) -> list[int]:
     return list(islice((seed for seed in itertools.count() if set(mutant.needs) <= set(expand(seed).faults)), count))
 
 
-def in_a_process(name: str, seeds: Sequence[int], timeout_s: float, steps: int = STEPS) -> Found:
-    """As `attempt`, in a new process: all is imported with the mutant in place, and nothing of it is left behind."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_attempt, args=(sender, name, list(seeds), steps))
-    process.start()
-    sender.close()
+def tried(name: str, seeds: Sequence[int], timeout_s: float, steps: int = STEPS) -> Found:
+    """As `attempt`, in a process of its own."""
     try:
-        if not receiver.poll(timeout_s):
-            return Found(name, None, 0, steps, 0, "", f"not done within {timeout_s:.0f} s", timeout_s)
-        found = receiver.recv()
-    except EOFError:
-        raise RuntimeError(f"{name}: its process ended without a word") from None
-    finally:
-        process.kill()
-        process.join()
-    if isinstance(found, str):
-        raise RuntimeError(f"{name}: {found}")
-    return Found(**found)
-
-
-def _attempt(sender: "multiprocessing.connection.Connection", name: str, seeds: list[int], steps: int) -> None:
-    try:
-        sender.send(asdict(attempt(name, seeds, steps)))
-    except BaseException as error:
-        sender.send(f"{type(error).__name__}: {error}")
+        found: Found = in_a_process(name, attempt, name, list(seeds), steps, timeout_s=timeout_s)
+    except TimeoutError as error:
+        return Found(name, None, 0, steps, 0, "", str(error), timeout_s)
+    return found
 
 
 if __name__ == "__main__":
