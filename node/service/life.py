@@ -95,8 +95,9 @@ def plausible(number: int, granted: int) -> int:
     return number if number <= granted + AHEAD_MAX else 0
 
 
-def granted(batch: "Batch", grant: Granted) -> None:
-    """A grant became part of the roster: this node's own, another's, or one that shows that there are two of this node.
+def granted(batch: "Batch", grant: Granted) -> bool:
+    """A grant became part of the roster: this node's own, which then lives, another's, or one that shows that there are
+    two of this node. Whether this node's life begins with it.
 
     Everybody who has a link to the node begins to receive its stream anew; two grants of one number are an alarm.
     """
@@ -110,12 +111,14 @@ def granted(batch: "Batch", grant: Granted) -> None:
             _release_ahead(batch, grant.node)
             log_rows.tell_all(batch.conn, grant.node)
             log_rows.forget_reminders(batch.conn, grant.node)
-        return
+        return False
     mine = read(batch.conn)
     if not mine.live and mine.inc.nonce == grant.inc.nonce:
         begin(batch, grant.inc)
-    elif mine.live and member.inc != mine.inc:
+        return True
+    if mine.live and member.inc != mine.inc:
         end(batch, "granted-elsewhere", grant.inc.number)
+    return False
 
 
 def _release_ahead(batch: "Batch", peer: NodeCode) -> None:
@@ -128,7 +131,7 @@ def _release_ahead(batch: "Batch", peer: NodeCode) -> None:
 def enrolled(batch: "Batch", parent: NodeCode, found: Enrolled) -> None:
     """An enrolment became part of the roster: where it was by this node, the child has a link from here on, though it
     was a life of this node that a restore forgot, or its machine before this one, that enrolled it."""
-    if parent == batch.me:
+    if parent == batch.me and batch.link(found.node.code) is None:
         create_link(batch, found.node.code, "child", found.node.url)
 
 

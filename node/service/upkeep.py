@@ -5,10 +5,11 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from node.context import Context
-from node.service import claims, guard, healing, life, regrant
+from node.service import claims, guard, healing, life, torn
 from node.service.commit import write
 from node.service.decide import expire
 from node.service.retry import settle_what_came
+from node.service.roster import current
 from node.store import office
 from node.store import tables as t
 from node.store.engine import reading
@@ -33,17 +34,26 @@ def expire_offers(ctx: Context) -> int:
 
 
 def live_on(ctx: Context) -> None:
-    """What the end of an incarnation leaves to do: rise, repeat grants, claim and offer back, claim as approved, renew
+    """What the end of an incarnation leaves to do: rise, say again, claim and offer back, claim as approved, renew
     the guard, and let go of what the neighbours have brought meanwhile."""
     mine = life.now(ctx)
     if not mine.live and mine.healing_since is not None:
         with write(ctx) as batch:
             healing.rise(batch)
-    regrant.repeat_grants(ctx)
+    say_again(ctx)
     claims.reclaim(ctx)
     claims.proceed(ctx)
     guard.keep(ctx)
     settle_what_came(ctx)
+
+
+def say_again(ctx: Context) -> int:
+    """What an earlier life said of the tree on one branch of a fork that was found since this one began; how many."""
+    with reading(ctx.engine) as conn:
+        if not torn.torn(conn, current(ctx, conn), ctx.identity.code, life.read(conn).inc):
+            return 0
+    with write(ctx) as batch:
+        return torn.repeat(batch)
 
 
 def prune(ctx: Context) -> None:

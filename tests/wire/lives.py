@@ -38,6 +38,18 @@ def _renewed(**other: object) -> Json:
     return {**c.card(COUNTY), "key": c.b64(c.public(OTHER_KEY)), **other}
 
 
+_SAID_AGAIN = (
+    ("enrolled", b.enrolled(COUNTY)),
+    ("rotated", rotated(revoked=True)),
+    ("granted", granted(key=c.kid(OTHER_KEY))),
+    ("granted", granted(key=c.kid(OTHER_KEY))),
+)
+
+
+def _life_of_the_city() -> bytes:
+    return _after_tree(PROVINCE, "granted", granted(CITY))[-1]
+
+
 def _after_tree(author: str, kind: str, body: Json, **other: object) -> list[bytes]:
     """The tree of five and one more entry of `author`, at its next position."""
     tree = b.registry()
@@ -138,6 +150,21 @@ def _good_registry() -> Iterator[tuple[str, Vector]]:
             _after_tree(CITY, "rotated", rotated(revoked=True)),
             anchor=PROVINCE,
             members=_members(),
+        ),
+    )
+    again = [*_after_tree(CITY, "rotated", rotated(revoked=True))]
+    for seq, (kind, body) in enumerate(_SAID_AGAIN):
+        prev = c.identity(again[-1]) if seq else None
+        again.append(c.registered(CITY, seq, prev, kind, body, inc=SECOND))
+    again.insert(-len(_SAID_AGAIN), _life_of_the_city())
+    yield (
+        "registry-said-again",
+        registry(
+            "what is so already changes nothing",
+            "14.4",
+            again,
+            anchor=PROVINCE,
+            members=_members(c620100=SECOND, c620102=SECOND),
         ),
     )
 

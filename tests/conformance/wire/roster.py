@@ -16,6 +16,8 @@ class Member:
     parent: str | None
     lives: dict[tuple[int, str], str]
     """Incarnation to the key id it signs with."""
+    cards: list[Json] = field(default_factory=list)
+    """All that named it, the first one first."""
 
     @property
     def tier(self) -> str:
@@ -139,11 +141,14 @@ def _anchored(roster: Roster, entry: Statement) -> None:
 
 def _enrolled(roster: Roster, entry: Statement) -> None:
     inc, card = entry.body["inc"], entry.body["node"]
-    _hold(card["code"] not in roster.members, "code-taken")
+    known = roster.members.get(card["code"])
+    if known is not None and known.parent == entry.author and known.cards[:1] == [card] and tuple(inc) in known.lives:
+        return
+    _hold(known is None, "code-taken")
     _hold(RANK[card["tier"]] < RANK[roster.members[entry.author].tier], "wrong-tier")
     _hold(inc[0] == 1 and inc[1], "wrong-incarnation")
     kid = roster.learn(card)
-    roster.members[card["code"]] = Member(card, entry.author, {tuple(inc): kid})
+    roster.members[card["code"]] = Member(card, entry.author, {tuple(inc): kid}, [card])
 
 
 def _granted(roster: Roster, entry: Statement) -> None:
@@ -168,6 +173,7 @@ def _rotated(roster: Roster, entry: Statement) -> None:
     _hold(card["tier"] == member.tier, "wrong-tier")
     roster.learn(card)
     member.card = card
+    member.cards.append(card)
 
 
 _KINDS = {
