@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
 from node.clock import instant
 from node.context import Context
@@ -65,6 +65,19 @@ _INTO = {
 """In the order in which one needs the other."""
 _PROVEN = select(equivocations.c.author, equivocations.c.inc)
 _KNOWN = select(statements.c.id).where(statements.c.id.in_(bindparam("ids", expanding=True)))
+_OF: BindParameter[Any] = bindparam("of")
+_WHOLE_TOPIC = (
+    select(entries.c.id).where(entries.c.topic == _OF).order_by(entries.c.seq),
+    select(orphans.c.id).where(orphans.c.topic == _OF).order_by(orphans.c.seq, orphans.c.id),
+    select(remarks.c.id)
+    .join(statements, statements.c.id == remarks.c.id)
+    .where(remarks.c.topic == _OF)
+    .order_by(statements.c.pos),
+    select(parked.c.statement)
+    .where(parked.c.topic == _OF, parked.c.relayed, parked.c.state.in_(("held", "deferred")))
+    .order_by(parked.c.id),
+)
+"""All there is of a topic, in the order in which it goes to who is new to it."""
 _DECLINES = select(remarks.c.id).where(
     remarks.c.entry == bindparam("offer"),
     remarks.c.kind == "declined",
@@ -441,15 +454,9 @@ class Batch:
 
         What was passed on unread belongs to that (R16), and everything goes in the order it came here.
         """
-        stored = select(entries.c.id).where(entries.c.topic == topic).order_by(entries.c.seq)
-        said = select(remarks.c.id).join(statements, statements.c.id == remarks.c.id)
-        said = said.where(remarks.c.topic == topic).order_by(statements.c.pos)
-        unread = parked.c.state.in_(("held", "deferred"))
-        waiting = select(parked.c.statement).where(parked.c.topic == topic, parked.c.relayed, unread)
         self.flush_rows()
-        lost = select(orphans.c.id).where(orphans.c.topic == topic).order_by(orphans.c.seq, orphans.c.id)
-        for query in (stored, lost, said, waiting.order_by(parked.c.id)):
-            found = [identity for identity in self.conn.execute(query).scalars() if identity != but]
+        for query in _WHOLE_TOPIC:
+            found = [identity for identity in self.conn.execute(query, {"of": topic}).scalars() if identity != but]
             for identity in found:
                 self.enqueue(peer, identity)
             log_rows.tell_again(self.conn, peer, found)

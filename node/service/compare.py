@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, or_, select
 
 from node.context import Context
 from node.store import tables as t
@@ -134,39 +134,35 @@ _STAMP = select(
 )
 
 _REGISTERED = select(t.registry.c.id)
+_NAMING = select(t.topics.c.id, t.topics.c.custody, t.topics.c.lost).where(
+    t.topics.c.mine, or_(t.topics.c.custody.like(bindparam("named")), t.topics.c.lost.like(bindparam("named")))
+)
+_SOME: BindParameter[Any] = bindparam("some", expanding=True)
+_KEPT = t.parked.c.state.in_(("held", "deferred")) & t.parked.c.code.not_in(UNVERIFIED)
+_OF_NO_TOPIC = select(t.parked.c.statement, t.parked.c.raw).where(t.parked.c.topic.is_(None), _KEPT)
+_ABOUT = (
+    *(select(table.c.id).where(table.c.topic.in_(_SOME)) for table in (t.entries, t.orphans, t.remarks)),
+    select(t.parked.c.statement).where(t.parked.c.topic.in_(_SOME), _KEPT),
+)
+_TO_GIVE = select(t.statements.c.pos, t.statements.c.id, t.statements.c.raw).where(t.statements.c.id.in_(_SOME))
 
 
 def _collect(conn: Connection, me: NodeCode, peer: NodeCode) -> set[Digest]:
     found: set[Digest] = set(conn.execute(_REGISTERED).scalars())
     topics = _topics(conn, me, peer)
     for start in range(0, len(topics), IDS_AT_ONCE):
-        for query in _about(topics[start : start + IDS_AT_ONCE]):
-            found |= set(conn.execute(query).scalars())
-    kept = select(t.parked.c.statement, t.parked.c.raw).where(t.parked.c.topic.is_(None), _kept())
-    found.update(row.statement for row in conn.execute(kept) if _is_registry(row.raw))
+        some = {"some": topics[start : start + IDS_AT_ONCE]}
+        for query in _ABOUT:
+            found |= set(conn.execute(query, some).scalars())
+    found.update(row.statement for row in conn.execute(_OF_NO_TOPIC) if _is_registry(row.raw))
     return found
 
 
 def _topics(conn: Connection, me: NodeCode, peer: NodeCode) -> list[Digest]:
     """Topics whose chain, or a branch of it, has both as participants."""
-    named = f'%"{peer}"%'
-    query = select(t.topics.c.id, t.topics.c.custody, t.topics.c.lost).where(
-        t.topics.c.mine, or_(t.topics.c.custody.like(named), t.topics.c.lost.like(named))
-    )
     both = {me, peer}
-    return [
-        row.id for row in conn.execute(query) if both <= load_chain(row.custody).participants or f'"{peer}"' in row.lost
-    ]
-
-
-def _about(topics: Sequence[Digest]) -> list[Select[Any]]:
-    tables = [t.entries, t.orphans, t.remarks]
-    found = [select(table.c.id).where(table.c.topic.in_(topics)) for table in tables]
-    return [*found, select(t.parked.c.statement).where(t.parked.c.topic.in_(topics), _kept())]
-
-
-def _kept() -> ColumnElement[bool]:
-    return t.parked.c.state.in_(("held", "deferred")) & t.parked.c.code.not_in(UNVERIFIED)
+    rows = conn.execute(_NAMING, {"named": f'%"{peer}"%'})
+    return [row.id for row in rows if both <= load_chain(row.custody).participants or f'"{peer}"' in row.lost]
 
 
 def _is_registry(raw: bytes) -> bool:
@@ -208,8 +204,7 @@ def _olds(conn: Connection, missing: Sequence[Digest], bytes_max: int) -> list[L
     rows: list[Any] = []
     for start in range(0, len(missing), IDS_AT_ONCE):
         some = missing[start : start + IDS_AT_ONCE]
-        query = select(t.statements.c.pos, t.statements.c.id, t.statements.c.raw)
-        rows += conn.execute(query.where(t.statements.c.id.in_(some))).all()
+        rows += conn.execute(_TO_GIVE, {"some": some}).all()
     found: list[Loose] = []
     size = 0
     stored = {row.id for row in rows}
@@ -225,5 +220,5 @@ def _olds(conn: Connection, missing: Sequence[Digest], bytes_max: int) -> list[L
 def _parked(conn: Connection, ids: Sequence[Digest]) -> list[bytes]:
     if not ids:
         return []
-    query = select(t.parked.c.raw).where(t.parked.c.statement.in_(ids[:IDS_AT_ONCE]), _kept())
+    query = select(t.parked.c.raw).where(t.parked.c.statement.in_(ids[:IDS_AT_ONCE]), _KEPT)
     return list(conn.execute(query.order_by(t.parked.c.id)).scalars())

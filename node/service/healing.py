@@ -7,7 +7,7 @@ it is ready; its parent grants. The root, with nobody above it, grants itself.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from node.context import Context
 from node.domain.refusals import Invalid, NotFound
@@ -27,6 +27,7 @@ from sync.exchange import Document, Loose
 from sync.roster import Roster
 
 _ASKED = select(t.healing_peers)
+_ASKED_OF = _ASKED.where(t.healing_peers.c.peer == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def _note_answer(batch: Batch, peer: NodeCode, equal: bool, said: Knows | None) 
 
 
 def _keep(batch: Batch, peer: NodeCode, values: dict[str, Any]) -> None:
-    row = batch.conn.execute(select(t.healing_peers).where(t.healing_peers.c.peer == peer)).first()
+    row = batch.conn.execute(_ASKED_OF, {"of": peer}).first()
     before = row._asdict() if row else {"number": None, "equal": False, "waived_by": None, "reason": None}
     upsert(batch.conn, t.healing_peers, [{**before, **values, "peer": peer, "at": batch.now}])
 

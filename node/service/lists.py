@@ -6,7 +6,7 @@ the uppermost publisher; where nobody published, the built-in list.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from node.context import Context
 from node.domain import calendar, divisions
@@ -98,13 +98,16 @@ def _read(conn: Connection) -> Lists:
     return Lists(tree, categories, catalogue, days)
 
 
+_UPPERMOST = (
+    select(catalogues.c.digest)
+    .where(catalogues.c.list == bindparam("name"))
+    .order_by(catalogues.c.rank.desc(), catalogues.c.version.desc())
+    .limit(1)
+)
+
+
 def _content(conn: Connection, name: str) -> bytes | None:
-    digest: Digest | None = conn.execute(
-        select(catalogues.c.digest)
-        .where(catalogues.c.list == name)
-        .order_by(catalogues.c.rank.desc(), catalogues.c.version.desc())
-        .limit(1)
-    ).scalar()
+    digest: Digest | None = conn.execute(_UPPERMOST, {"name": name}).scalar()
     if digest is None:
         return None
     return conn.execute(select(parts.c.content).where(parts.c.digest == digest)).scalar()

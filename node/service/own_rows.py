@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from node.domain.topic import Topic, work
 from node.service.commit import Batch
@@ -74,13 +74,18 @@ def row_of(chain: Chain, topic: Topic, standing: str, rating: Rating | None, ros
     )
 
 
+_RATED = (
+    select(t.remarks.c.topic, t.remarks.c.id, t.statements.c.raw)
+    .join(t.statements, t.statements.c.id == t.remarks.c.id)
+    .where(t.remarks.c.topic.in_(bindparam("some", expanding=True)), t.remarks.c.kind == "rate")
+)
+
+
 def ratings(conn: Connection, ids: Sequence[TopicId]) -> dict[TopicId, Rating]:
     """The rating that stands for each topic: the latest by its date, of two of one date that of the larger identity."""
     found: dict[TopicId, tuple[str, Digest, Rating]] = {}
-    remarks, statements = t.remarks.c, t.statements.c
-    joined = select(remarks.topic, remarks.id, statements.raw).join(t.statements, statements.id == remarks.id)
     for some in slices(ids):
-        for row in conn.execute(joined.where(remarks.topic.in_(some), remarks.kind == "rate")):
+        for row in conn.execute(_RATED, {"some": some}):
             said = strict_json(parse(row.raw).payload)
             rated = (said["at"], row.id, said["body"]["rating"])
             found[row.topic] = max(found.get(row.topic, rated), rated)

@@ -32,6 +32,7 @@ _BROUGHT_BY_ANOTHER = select(parked.c.id).where(
     ~parked.c.relayed,
     exists().where(statements.c.id == parked.c.statement),
 )
+_ANY_BROUGHT = _BROUGHT_BY_ANOTHER.limit(1)
 _TOPICS_NAMED = 500
 """Named in one question; where there are more, all that waits is looked at."""
 
@@ -52,7 +53,7 @@ def settle_what_came(ctx: Context) -> int:
     Done on a clock and not with each statement: rare, harmless while it waits, and of no use to the exchange.
     """
     with reading(ctx.engine) as conn:
-        if conn.execute(_BROUGHT_BY_ANOTHER.limit(1)).first() is None:
+        if conn.execute(_ANY_BROUGHT).first() is None:
             return 0
     with write(ctx) as batch:
         done = update(parked).where(parked.c.id.in_(_BROUGHT_BY_ANOTHER.scalar_subquery())).values(state="done")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import BindParameter, bindparam, delete, select
 
 from node.service.commit import Batch
 from node.store import aggregation as ag
@@ -47,6 +47,13 @@ def differences(says: Row, holds: Row | None, known: set[Digest]) -> list[Differ
     return [Difference(name, one[name], two[name]) for name in names]
 
 
+_SOME: BindParameter[Any] = bindparam("some", expanding=True)
+_DIFFERED = select(ag.row_differences.c.topic, ag.row_differences.c.field).where(ag.row_differences.c.topic.in_(_SOME))
+_FORGET = delete(ag.row_differences).where(ag.row_differences.c.topic.in_(_SOME))
+_PAGES = select(t.statements.c.id, t.statements.c.raw).where(t.statements.c.id.in_(_SOME))
+_HERE = select(t.entries.c.id).where(t.entries.c.id.in_(_SOME))
+
+
 def check(
     batch: Batch, ids: Sequence[TopicId], held: Mapping[TopicId, Row], said: Mapping[TopicId, Mapping[str, Any]]
 ) -> None:
@@ -60,12 +67,10 @@ def check(
         for differs in differences(row, held.get(id), known)
     ]
     before: set[tuple[TopicId, str]] = set()
-    table = ag.row_differences
     for some in slices(ids):
-        query = select(table.c.topic, table.c.field).where(table.c.topic.in_(some))
-        before.update((row.topic, row.field) for row in batch.conn.execute(query))
-        batch.conn.execute(delete(table).where(table.c.topic.in_(some)))
-    upsert(batch.conn, table, found)
+        before.update((row.topic, row.field) for row in batch.conn.execute(_DIFFERED, {"some": some}))
+        batch.conn.execute(_FORGET, {"some": some})
+    upsert(batch.conn, ag.row_differences, found)
     for row in found:
         if row["field"] != AHEAD and (row["topic"], row["field"]) not in before:
             batch.audit("summary-differs", row["topic"], "alarm", node=row["node"], field=row["field"])
@@ -76,8 +81,7 @@ def said_by(batch: Batch, said: Mapping[TopicId, Mapping[str, Any]]) -> dict[Top
     batch.flush_rows()
     pages = {}
     for some in slices(sorted({row["page"] for row in said.values()})):
-        query = select(t.statements.c.id, t.statements.c.raw).where(t.statements.c.id.in_(some))
-        for stored in batch.conn.execute(query):
+        for stored in batch.conn.execute(_PAGES, {"some": some}):
             page = open_statement(parse(stored.raw), batch.roster.keyring).payload.body
             pages[stored.id] = {row.topic: row for row in page.rows}
     return {id: pages[row["page"]][id] for id, row in said.items()}
@@ -86,7 +90,7 @@ def said_by(batch: Batch, said: Mapping[TopicId, Mapping[str, Any]]) -> dict[Top
 def _known(batch: Batch, heads: Iterable[Digest]) -> set[Digest]:
     found: set[Digest] = set()
     for some in slices(list(heads)):
-        found.update(batch.conn.execute(select(t.entries.c.id).where(t.entries.c.id.in_(some))).scalars())
+        found.update(batch.conn.execute(_HERE, {"some": some}).scalars())
     return found
 
 

@@ -154,10 +154,13 @@ def _take_totals(batch: "Batch", statement: Statement, body: Totals, heard_at: d
     upsert(batch.conn, totals, [{**row, "sealed_at": parse_instant(said.at), "due": said.author != batch.me}])
 
 
+_HEARD = select(heard).where(heard.c.author == bindparam("of"))
+
+
 def _hear(batch: "Batch", statement: Statement, heard_at: datetime) -> None:
     """How far one has an author's summaries: those of its highest incarnation count."""
     said = statement.payload
-    last = batch.conn.execute(select(heard).where(heard.c.author == said.author)).first()
+    last = batch.conn.execute(_HEARD, {"of": said.author}).first()
     known = inc_of(last.inc) if last is not None else NO_INCARNATION
     if said.inc < known:
         return

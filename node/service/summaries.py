@@ -53,14 +53,23 @@ def catch_up(ctx: Context) -> None:
             grow_late(batch)
 
 
+_OLDEST_DUE = select(ag.rows_due.c.topic).order_by(ag.rows_due.c.at, ag.rows_due.c.topic).limit(bindparam("many"))
+_DONE = delete(ag.rows_due).where(ag.rows_due.c.topic.in_(bindparam("some", expanding=True)))
+_LATE = (
+    select(ag.topic_rows)
+    .where(ag.topic_rows.c.late_at < bindparam("now"))
+    .order_by(ag.topic_rows.c.late_at)
+    .limit(DUE_AT_ONCE)
+)
+
+
 def refresh(batch: Batch, many: int = DUE_AT_ONCE) -> int:
     """Empty the queue, the oldest first, at most `many`; how many topics were looked at.
 
     A node that may not sign now brings its rows up all the same, and keeps them in the queue until it may.
     """
     batch.flush()
-    query = select(ag.rows_due.c.topic).order_by(ag.rows_due.c.at, ag.rows_due.c.topic).limit(many)
-    ids = list(batch.conn.execute(query).scalars())
+    ids = list(batch.conn.execute(_OLDEST_DUE, {"many": many}).scalars())
     if not ids:
         return 0
     held, said = renew(batch, ids)
@@ -70,7 +79,7 @@ def refresh(batch: Batch, many: int = DUE_AT_ONCE) -> int:
         _seal(batch, [row for row in held.values() if _is_ours(batch, row.topic)], said)
     batch.flush()
     for some in slices(ids):
-        batch.conn.execute(delete(ag.rows_due).where(ag.rows_due.c.topic.in_(some)))
+        batch.conn.execute(_DONE, {"some": some})
     return len(ids)
 
 
@@ -86,9 +95,8 @@ def renew(batch: Batch, ids: Sequence[TopicId]) -> tuple[dict[TopicId, Row], dic
 
 def grow_late(batch: Batch) -> int:
     """Count as overdue what has become so: nothing is written when a deadline passes, so somebody must look."""
-    rows = ag.topic_rows
-    query = select(rows).where(rows.c.late_at < batch.now).order_by(rows.c.late_at).limit(DUE_AT_ONCE)
-    late = [{**row._mapping, "overdue": True, "late_at": None} for row in batch.conn.execute(query)]
+    rows = batch.conn.execute(_LATE, {"now": batch.now})
+    late = [{**row._mapping, "overdue": True, "late_at": None} for row in rows]
     others.put(batch, late)
     return len(late)
 

@@ -222,17 +222,20 @@ def _parents(conn: Connection, rows: Sequence[Row[Any]]) -> dict[TopicId, TopicI
     return {id: topic_of[entry] for id, entry in above.items() if entry in topic_of}
 
 
+_CHILDREN = (
+    select(t.entries.c.topic, t.topics.c.id)
+    .join(t.topics, t.topics.c.parent_entry == t.entries.c.id)
+    .where(t.entries.c.topic.in_(bindparam("of", expanding=True)), t.entries.c.kind == "split")
+    .where(t.topics.c.origin == t.entries.c.author)
+    .order_by(t.entries.c.seq, t.topics.c.parent_n)
+)
+
+
 def _children(conn: Connection, ids: Sequence[TopicId]) -> dict[TopicId, list[TopicId]]:
     if not ids:
         return {}
-    query = (
-        select(t.entries.c.topic, t.topics.c.id)
-        .join(t.topics, t.topics.c.parent_entry == t.entries.c.id)
-        .where(t.entries.c.topic.in_(ids), t.entries.c.kind == "split", t.topics.c.origin == t.entries.c.author)
-        .order_by(t.entries.c.seq, t.topics.c.parent_n)
-    )
     found: dict[TopicId, list[TopicId]] = {}
-    for topic, child in conn.execute(query):
+    for topic, child in conn.execute(_CHILDREN, {"of": list(ids)}):
         found.setdefault(topic, []).append(child)
     return found
 

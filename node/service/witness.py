@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Select, select, union_all
+from sqlalchemy import Connection, Select, bindparam, select, union_all
 
 from node.context import Context
 from node.domain.refusals import CheckpointConflict, NotAllowed, NotFound, StaleCheckpoint
@@ -245,18 +245,21 @@ def _take_settled(batch: Batch, peer: NodeCode, said: SettledLine) -> None:
 # ---- what is settled ---------------------------------------------------------------------------------------------
 
 
+_OURS_SENT = (
+    select(outbox.c.statement)
+    .join(leaves, leaves.c.statement == outbox.c.statement)
+    .where(outbox.c.peer == bindparam("to"), outbox.c.seq > bindparam("above"), outbox.c.seq <= bindparam("up_to"))
+    .where(leaves.c.inc == bindparam("in"), leaves.c.idx < bindparam("size"))
+)
+
+
 def acknowledged(batch: Batch, peer: NodeCode, before: int, now: int) -> None:
     """A neighbour acknowledged our stream from `before` up to `now`: what of ours is settled by that."""
     signed = log.cosigned_size(batch.conn, batch.roster, batch.me, batch.inc) if now > before else 0
     if not signed:
         return
-    query = (
-        select(outbox.c.statement)
-        .join(leaves, leaves.c.statement == outbox.c.statement)
-        .where(outbox.c.peer == peer, outbox.c.seq > before, outbox.c.seq <= now)
-        .where(leaves.c.inc == inc_text(batch.inc), leaves.c.idx < signed)
-    )
-    _settle(batch, list(batch.conn.execute(query).scalars()))
+    of = {"to": peer, "above": before, "up_to": now, "in": inc_text(batch.inc), "size": signed}
+    _settle(batch, list(batch.conn.execute(_OURS_SENT, of).scalars()))
 
 
 def _settle(batch: Batch, ids: Sequence[Digest]) -> None:

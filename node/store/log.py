@@ -179,10 +179,12 @@ def forget_reminders(conn: Connection, peer: NodeCode) -> None:
     conn.execute(delete(reminders).where(reminders.c.peer == peer))
 
 
+_REMEMBERED = select(remembered).where(remembered.c.witness == bindparam("by")).order_by(remembered.c.node)
+
+
 def remembered_for(conn: Connection, witness: NodeCode) -> list[Any]:
     """What this node keeps of what a neighbour signed, by log."""
-    query = select(remembered).where(remembered.c.witness == witness)
-    return list(conn.execute(query.order_by(remembered.c.node)))
+    return list(conn.execute(_REMEMBERED, {"by": witness}))
 
 
 def remembered_of(conn: Connection, witness: NodeCode, node: NodeCode) -> Any | None:

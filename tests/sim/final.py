@@ -250,7 +250,7 @@ def _check_rosters(world: "World", machines: list[Machine]) -> None:
         known[machine.code] = (
             {at: head for at, head in roster.heads.items() if not twice or _is_live(roster, at, twice)},
             sorted(
-                (m.card.code, m.parent, m.lives[-1:] if twice else m.lives, m.key.kid) for m in roster.members.values()
+                (m.card.code, m.parent, m.lives, [k.kid for k in m.keys], m.revoked) for m in roster.members.values()
             ),
         )
     first = next(iter(known.values()))

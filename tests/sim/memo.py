@@ -1,10 +1,11 @@
-"""What a signature is worth does not change, nor what bytes say: each process finds both out once.
+"""What a signature is worth does not change, nor what bytes say: each run finds both out once.
 
 Each statement passes through half a dozen nodes and as many restarts. Only what held is remembered: verifications by
 key, signature and bytes, and what was read by its bytes. Nobody changes what was read: the models are frozen, and the
 objects they are made from are only looked into.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,27 +72,42 @@ class _Once:
         self.validate_json = _once(adapter.validate_json, lambda text: text)
 
 
-_strict_json = _once(sync.sealing.strict_json, lambda raw: raw)
-_STAND_INS: tuple[tuple[Any, str, Any], ...] = (
-    (sync.keys, "Ed25519PublicKey", _Key),
-    (sync.note, "Ed25519PublicKey", _Key),
-    (sync.sealing, "strict_json", _strict_json),
-    (sync.sealing, "parse_object", _once(sync.sealing.parse_object, lambda _, raw: raw)),
-    (sync.sealing, "read_model", _once(sync.sealing.read_model, lambda model, payload: (model, payload))),
-    (sync.exchange, "strict_json", _strict_json),
-    (node.store.codec, "_CHAIN", _Once(node.store.codec._CHAIN)),
-    (node.store.codec, "_TOPIC", _Once(node.store.codec._TOPIC)),
-    (sync.exchange, "_item", _once(sync.exchange._item, lambda _, line: line)),
-)
+def _stand_ins() -> tuple[tuple[Any, str, Any], ...]:
+    strict = _once(sync.sealing.strict_json, lambda raw: raw)
+    return (
+        (sync.keys, "Ed25519PublicKey", _Key),
+        (sync.note, "Ed25519PublicKey", _Key),
+        (sync.sealing, "strict_json", strict),
+        (sync.sealing, "parse_object", _once(sync.sealing.parse_object, lambda _, raw: raw)),
+        (sync.sealing, "read_model", _once(sync.sealing.read_model, lambda model, payload: (model, payload))),
+        (sync.exchange, "strict_json", strict),
+        (node.store.codec, "_CHAIN", _Once(node.store.codec._CHAIN)),
+        (node.store.codec, "_TOPIC", _Once(node.store.codec._TOPIC)),
+        (sync.exchange, "_item", _once(sync.exchange._item, lambda _, line: line)),
+    )
 
 
 @contextmanager
 def found_out_once() -> Iterator[None]:
-    before = [(module, name, getattr(module, name)) for module, name, _ in _STAND_INS]
-    for module, name, stand_in in _STAND_INS:
+    """While this is open; what one seed found out is of no use to the next."""
+    stand_ins = _stand_ins()
+    before = [(module, name, getattr(module, name)) for module, name, _ in stand_ins]
+    for module, name, stand_in in stand_ins:
         setattr(module, name, stand_in)
     try:
         yield
     finally:
         for module, name, real in before:
             setattr(module, name, real)
+        _held.clear()
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Much is made in a run and little of it hangs on itself: looking for that less often saves a twentieth."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

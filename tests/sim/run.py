@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.sim import liveness
 from tests.sim.ledger import Violation
-from tests.sim.memo import found_out_once
+from tests.sim.memo import found_out_once, seldom_collected
 from tests.sim.options import Options, other_clocks
 from tests.sim.tally import Tally
 from tests.sim.world import World
@@ -55,7 +55,7 @@ def run(options: Options) -> Result:
 def _play(options: Options) -> Result:
     began = time.perf_counter()
     violation: str | None = None
-    with _folder() as folder, found_out_once():
+    with _folder() as folder, found_out_once(), seldom_collected():
         world = World(folder, options)
         try:
             world.run()
