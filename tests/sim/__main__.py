@@ -49,7 +49,6 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=SEEDS_DEFAULT, help="how many")
     parser.add_argument("--seconds", type=float, help="as many as fit into this time")
     parser.add_argument("--seed", type=int, help="this one alone, or with --seeds the first of them")
-    parser.add_argument("--but", type=int, nargs="*", default=[], help="not these: docs/reliability.md names them")
     parser.add_argument("--steps", type=int, default=STEPS_DEFAULT, help="of each seed, before it comes to rest")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     args = parser.parse_args(argv)
@@ -77,8 +76,7 @@ def _results(args: argparse.Namespace, began: float) -> Iterator[Result]:
 def _wanted(args: argparse.Namespace, first: int, began: float) -> Iterator[Options]:
     seed = first
     while (time.perf_counter() - began < args.seconds) if args.seconds else (seed < first + args.seeds):
-        if seed not in args.but:
-            yield expand(seed, args.steps)
+        yield expand(seed, args.steps)
         seed += 1
 
 

@@ -7,21 +7,25 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from node.domain.refusals import AlreadyDecided
-from node.service import clones, exchange, healing, joining, life, orphans, upkeep, work
+from node.service import clones, decide, delegate, escalate, exchange, healing, joining, life, orphans, upkeep, work
 from node.service.commit import write
+from node.service.receive import receive_file
+from node.store import links
 from node.store import tables as t
+from node.store.engine import reading
 from schemas import api
 from schemas.entry import Claimed
-from schemas.exchange import Heal, Knows
+from schemas.exchange import Budget, Heal, Knows
 from schemas.ids import Tier
 from sync.delivery import Allowance
 from sync.errors import TransportError
 from sync.sealing import REGISTRY, identity, open_statement, parse
-from tests.nodes import do, make, state_of
+from tests.nodes import Wire, do, join, lane, make, settle, state_of
 from tests.store.lives import (
+    UP,
     back_in_the_county,
     brought_back,
     hand_over,
@@ -304,3 +308,30 @@ def test_an_open_offer_of_a_dead_life_is_its_receivers_to_answer(tree: Tree) -> 
     heal(tree)
     assert tree.agree(topic, tree.county, tree.city, tree.province)[0] == COUNTY
     do(tree.county, work.note, topic, api.NoteForm(text="接办"))
+
+
+def test_what_waits_is_tried_when_what_it_waits_for_comes_with_its_key(tree: Tree, tmp_path: Path) -> None:
+    """A county that the other one has not heard of: its key and its topic's first entry come in one document, and a
+    later entry was here before either."""
+    late = join(tree.city, make(tmp_path, "620104", Tier.COUNTY))
+    line = lane(late, tree.city, Wire(tree.city))
+    topic = opened(late)
+    do(late, escalate.escalate, topic, UP)
+    settle([line], [late])
+    do(tree.city, decide.accept, topic, api.AcceptForm())
+    do(tree.city, delegate.delegate, topic, api.DelegateForm(to=OTHER, instruction="请办", override_reason="专题"))
+    with reading(tree.city.engine) as conn:
+        query = select(t.statements.c.raw).join(t.entries, t.entries.c.id == t.statements.c.id)
+        _, second, *_ = conn.execute(query.where(t.entries.c.topic == topic).order_by(t.entries.c.seq)).scalars()
+    hand_over(tree.city, tree.other, second)
+    assert [(row.state, row.code) for row in rows(tree.other, t.parked)] == [("deferred", "unknown-key")]
+    with reading(tree.city.engine) as conn:
+        known = links.load(conn, OTHER).acked_seq
+    two = Budget(items=2, bytes=1024 * 1024, wait_s=0)
+    envelope = exchange.Envelope(OTHER, "file", None, None, None, None, two)
+    receive_file(tree.other, exchange.document(tree.city, envelope, exchange.Content(known, two))[0])
+    assert [row.kind for row in rows(tree.other, t.entries)] == ["opened", "offered"]
+    assert [row.state for row in rows(tree.other, t.parked)] == ["done"]
+    settle([line, tree.lanes[OTHER]], [late, tree.other])
+    tree.agree(topic, late, tree.city, tree.other)
+    late.engine.dispose()

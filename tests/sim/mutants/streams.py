@@ -198,6 +198,15 @@ MUTANTS: tuple[Mutant, ...] = (
         elsewhere="tests/store/test_lives.py::test_a_topic_of_a_life_that_is_forgotten_is_taken_whole_when_its_grant_comes",
     ),
     m(
+        "key-in-the-same-document-opens-nothing",
+        "R16",
+        "node.service.receive:_take",
+        'if disposition == "applied" and isinstance(read, Statement):',
+        'if disposition == "applied" and isinstance(result, Statement):',
+        needs=("restore",),
+        elsewhere="tests/store/test_guards.py::test_what_waits_is_tried_when_what_it_waits_for_comes_with_its_key",
+    ),
+    m(
         "upgrade-opens-nothing",
         "R16",
         "node.service.retry:retry_parked",
