@@ -7,28 +7,13 @@ is not enrolled yet is deferred, not judged.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
-from typing import Any
 
 from schemas.ids import Digest, Incarnation, KeyId, NodeCode, Tier
 from schemas.registry import Anchored, Card, Enrolled, Granted, Published, Rotated
 from schemas.statement import RegistryEntry
 from sync.errors import BadKey, Deferred, Held, Refused
-from sync.keys import Key, Keyring, check_public_key, load_key, unb64
+from sync.keys import Key, Keyring, b64, check_public_key, load_key, unb64
 from sync.sealing import Statement
-
-Place = tuple[Incarnation, int]
-"""Of an entry among all that its author ever said: its incarnation and its `seq`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A card with its key, at the last place where the parent names that key; `revokes` the one named before it."""
-
-    place: Place
-    card: Card
-    key: Key
-    revokes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +21,8 @@ class Member:
     """A node as its parent enrolled it. `entry` is the registry statement that says so.
 
     `lives` are its incarnations with the key each signs with, in order; `keys` all it ever had, the present one last;
-    `revoked` the keys that are in other hands, which only its parent, or the root of itself, can say. The last three
-    follow from what is `named`, in the order of its places.
+    `revoked` the keys that are in other hands, which only its parent, or the root of itself, can say; `born` the card
+    it was enrolled with.
     """
 
     card: Card
@@ -46,7 +31,7 @@ class Member:
     keys: tuple[Key, ...]
     entry: Digest
     revoked: tuple[KeyId, ...] = ()
-    named: tuple[Named, ...] = ()
+    born: Card | None = None
 
     @property
     def tier(self) -> Tier:
@@ -72,18 +57,6 @@ class Member:
     def granted(self, inc: Incarnation, kid: KeyId) -> "Member":
         """With one more incarnation, wherever it belongs in the order: grants may come from two lives of the parent."""
         return replace(self, lives=tuple(sorted({*self.lives, (inc, kid)})))
-
-    def renamed(self, new: Named) -> "Member":
-        """With what one more entry names, wherever it belongs in the order: those of two lives come in any."""
-        last = max([new, *(one for one in self.named if one.key.kid == new.key.kid)], key=_place)
-        named = tuple(sorted([last, *(one for one in self.named if one.key.kid != new.key.kid)], key=_place))
-        revoked = tuple(before.key.kid for before, after in pairwise(named) if after.revokes)
-        keys = tuple(one.key for one in named)
-        return replace(self, card=named[-1].card, keys=keys, revoked=revoked, named=named)
-
-
-def _place(named: Named) -> Place:
-    return named.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +148,17 @@ def enrol(roster: Roster, statement: Statement) -> Roster:
             raise Deferred("unknown-key", f"{entry.author} {entry.inc.number}")
     if isinstance(entry.body, Published):
         return replace(roster, heads=heads)
-    return replace(told(roster, entry, statement.id), heads=heads)
+    return replace(_evolve(roster, entry, statement.id), heads=heads)
 
 
-def told(roster: Roster, entry: RegistryEntry[Any], id: Digest) -> Roster:
-    """The tree as an entry has it, wherever that stands. What is so already changes nothing. Raises Deferred, Held."""
+def _evolve(roster: Roster, entry: RegistryEntry[object], id: Digest) -> Roster:
     body = entry.body
     if isinstance(body, Enrolled):
-        return _add_child(roster, entry, body, id)
+        return _add_child(roster, entry.author, body, id)
     if isinstance(body, Granted):
         return _grant(roster, entry.author, body)
     assert isinstance(body, Rotated)  # noqa: S101 - BODIES holds no other
-    return _rotate(roster, entry, body)
+    return _rotate(roster, entry.author, body)
 
 
 def _grants_itself(roster: Roster, entry: RegistryEntry[object]) -> bool:
@@ -218,20 +190,19 @@ def _anchor(roster: Roster, entry: RegistryEntry[object], body: Anchored, id: Di
     if body.node.code != entry.author or entry.inc != body.inc:
         raise Held("forged-author", body.node.code)
     _check_first(body.inc, body.node.code)
-    return replace(roster, members=_member(roster, body.node, entry, body.inc, id), anchor=body.node.code)
+    return replace(roster, members=_member(roster, body.node, None, body.inc, id), anchor=body.node.code)
 
 
-def _add_child(roster: Roster, entry: RegistryEntry[Any], body: Enrolled, id: Digest) -> Roster:
+def _add_child(roster: Roster, parent: NodeCode, body: Enrolled, id: Digest) -> Roster:
     known = roster.members.get(body.node.code)
     if known is not None:
-        same = any(one.card == body.node for one in known.named) and body.inc in known.incs
-        if same and known.parent == entry.author:
+        if (known.parent, known.born, known.incs[0]) == (parent, body.node, body.inc):
             return roster
         raise Held("code-taken", body.node.code)
-    if body.node.tier.rank >= roster.members[entry.author].tier.rank:
+    if body.node.tier.rank >= roster.members[parent].tier.rank:
         raise Held("wrong-tier", body.node.code)
     _check_first(body.inc, body.node.code)
-    return replace(roster, members=_member(roster, body.node, entry, body.inc, id))
+    return replace(roster, members=_member(roster, body.node, parent, body.inc, id))
 
 
 def _grant(roster: Roster, author: NodeCode, body: Granted) -> Roster:
@@ -245,13 +216,16 @@ def _grant(roster: Roster, author: NodeCode, body: Granted) -> Roster:
     return replace(roster, members={**roster.members, body.node: member.granted(body.inc, body.key)})
 
 
-def _rotate(roster: Roster, entry: RegistryEntry[Any], body: Rotated) -> Roster:
+def _rotate(roster: Roster, author: NodeCode, body: Rotated) -> Roster:
     card = body.node
-    member = _own_child(roster, entry.author, card.code)
+    member = _own_child(roster, author, card.code)
     if card.tier is not member.tier:
         raise Held("wrong-tier", card.code)
-    renamed = member.renamed(Named((entry.inc, entry.seq), card, _key_for(roster, card), body.revoked))
-    return replace(roster, members={**roster.members, card.code: renamed})
+    if card.key in {b64(key.public.public_bytes_raw()) for key in member.keys}:
+        return roster  # said again; no key comes back by that
+    revoked = (*member.revoked, member.key.kid) if body.revoked else member.revoked
+    renewed = replace(member, card=card, keys=(*member.keys, _new_key(roster, card)), revoked=revoked)
+    return replace(roster, members={**roster.members, card.code: renewed})
 
 
 def _own_child(roster: Roster, author: NodeCode, code: NodeCode) -> Member:
@@ -270,23 +244,20 @@ def _check_first(inc: Incarnation, code: NodeCode) -> None:
 
 
 def _member(
-    roster: Roster, card: Card, entry: RegistryEntry[Any], inc: Incarnation, id: Digest
+    roster: Roster, card: Card, parent: NodeCode | None, inc: Incarnation, id: Digest
 ) -> dict[NodeCode, Member]:
-    key = _key_for(roster, card)
-    parent = entry.author if entry.author != card.code else None
-    named = (Named((entry.inc, entry.seq), card, key),)
-    return {**roster.members, card.code: Member(card, parent, ((inc, key.kid),), (key,), id, named=named)}
+    key = _new_key(roster, card)
+    return {**roster.members, card.code: Member(card, parent, ((inc, key.kid),), (key,), id, born=card)}
 
 
-def _key_for(roster: Roster, card: Card) -> Key:
-    """The card's key, fit, and no other node's. Raises BadKey, Held."""
+def _new_key(roster: Roster, card: Card) -> Key:
+    """The card's key, fit and free. Raises BadKey, Held."""
     try:
         raw = unb64(card.key)
     except Refused:
         raise BadKey("bad-key", "not base64url") from None
     check_public_key(raw)
     key = load_key(card.code, raw)
-    known = roster.key(key.kid)
-    if known is not None and known.node != card.code:
+    if roster.key(key.kid) is not None:
         raise Held("key-taken", card.code)
     return key

@@ -14,6 +14,7 @@ from node.domain.refusals import Invalid, NotFound
 from node.service import compare, life
 from node.service.commit import Batch
 from node.service.life import Life
+from node.service.retry import retry_keys
 from node.service.roster import current, name_of
 from node.store import links as link_rows
 from node.store import tables as t
@@ -169,6 +170,7 @@ def rise(batch: Batch) -> None:
     number = 1 + _number(batch.ctx, batch.conn, found)
     batch.inc = Incarnation(number, found.life.inc.nonce)
     _register(batch, batch.me, batch.inc, None)
+    retry_keys(batch)
 
 
 def _grant(batch: Batch, link: Link, heal: Heal) -> None:

@@ -37,18 +37,17 @@ def park(
     mine = (parked.c.peer == link.peer, parked.c.inc == inc, parked.c.stream_seq == seq)
     verdict = {"disposition": disposition, "code": code, "state": state, "relayed": relayed}
     batch.note_deferred()
-    if batch.conn.execute(update(parked).where(*mine).values(verdict)).rowcount:
+    topic = _claimed_topic(item) if item.signed is not None else None
+    what = {"raw": item.raw, "statement": item.id, "topic": topic, **verdict}  # what came ahead may have been another
+    if batch.conn.execute(update(parked).where(*mine).values(what)).rowcount:
         return
     batch.conn.execute(
         insert(parked).values(
             peer=link.peer,
             inc=inc,
             stream_seq=seq,
-            raw=item.raw,
-            statement=item.id,
-            topic=_claimed_topic(item) if item.signed is not None else None,
             at=batch.now,
-            **verdict,
+            **what,
         )
     )
 

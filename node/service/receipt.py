@@ -97,17 +97,20 @@ def _checkpoint(
 def _registry(conn: Connection, roster: Roster, nodes: list[NodeCode], inc: Incarnation) -> list[bytes]:
     """The registry entries that make these nodes known, in an order in which each verifies by those before it.
 
-    Every key they had; of their further incarnations only that of the statement.
+    Every key they had; of their further incarnations only that of the statement. What was said again after a fork is in
+    it once.
     """
-    wanted, found = set(nodes), []
+    wanted, found, told = set(nodes), [], set()
     query = select(t.statements.c.raw).join(t.registry, t.registry.c.id == t.statements.c.id)
     speakers = {roster.parent(code) or code for code in wanted}
     query = query.where(t.registry.c.author.in_(speakers), t.registry.c.kind.in_(_MAKE_KNOWN))
     for raw in conn.execute(query.order_by(t.statements.c.pos)).scalars():
         body = _body(raw, roster)
         named = body.node if isinstance(body, Granted) else getattr(getattr(body, "node", None), "code", None)
-        if named in wanted and (not isinstance(body, Granted) or body.inc == inc):
+        what = (named, body.inc if isinstance(body, Granted) else getattr(getattr(body, "node", None), "key", None))
+        if named in wanted and what not in told and (not isinstance(body, Granted) or body.inc == inc):
             found.append(raw)
+            told.add(what)
     return found
 
 

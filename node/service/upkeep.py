@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from node.context import Context
 from node.service import claims, guard, healing, life, torn
 from node.service.commit import write
 from node.service.decide import expire
-from node.service.retry import settle_what_came
-from node.service.roster import current
+from node.service.retry import retry_keys, settle_what_came
+from node.service.roster import current, read_flags
 from node.store import office
 from node.store import tables as t
 from node.store.engine import reading
@@ -18,6 +18,9 @@ IDEMPOTENCY_KEPT = timedelta(days=30)
 ANSWERS_KEPT_MIN = 1000
 """Kept whatever the clock says: one that jumps must not make a request that is repeated a minute later a new one."""
 EXPIRE_AT_ONCE_MAX = 200
+TORN = "torn"
+"""In the cache: what the registry and what is kept beside it were when nothing was torn any more."""
+_KEPT_LAST = select(func.max(t.parked.c.id))
 
 
 def expire_offers(ctx: Context) -> int:
@@ -48,12 +51,26 @@ def live_on(ctx: Context) -> None:
 
 
 def say_again(ctx: Context) -> int:
-    """What an earlier life said of the tree on one branch of a fork that was found since this one began; how many."""
+    """What an earlier life said of the tree where it forks, as was found since this one began; how many entries.
+
+    What waited for that is tried again.
+    """
     with reading(ctx.engine) as conn:
-        if not torn.torn(conn, current(ctx, conn), ctx.identity.code, life.read(conn).inc):
+        flags = read_flags(conn)
+        seen = (flags.inc, flags.registry, flags.equivocations, conn.execute(_KEPT_LAST).scalar())
+        if not flags.equivocations or ctx.cache.get(TORN) == seen:
             return 0
-    with write(ctx) as batch:
-        return torn.repeat(batch)
+        found = torn.torn(conn, current(ctx, conn), ctx.identity.code, flags.inc)
+    said = 0
+    if found:
+        with write(ctx) as batch:
+            if not batch.live:
+                return 0
+            said = torn.repeat(batch)
+            retry_keys(batch)
+    if not said:
+        ctx.cache[TORN] = seen
+    return said
 
 
 def prune(ctx: Context) -> None:

@@ -42,7 +42,7 @@ from node.store.engine import reading, writing
 from schemas import api
 from schemas.entry import Claimed
 from schemas.ids import Tier
-from sync.errors import BadDocument, SyncError, TransportError
+from sync.errors import BadDocument, Held, SyncError, TransportError
 from tests.nodes import Wire, do, lane, make, refused, reload
 from tests.store.lives import (
     DOWN,
@@ -413,6 +413,10 @@ def test_a_county_on_a_new_machine_gets_its_topics_back_under_another_key(tree: 
     tree.agree(topic, tree.county, tree.city)
     with pytest.raises(TransportError):
         exchange.call(old, lane(old, tree.city, Wire(tree.city)))
+    with write(tree.city) as batch:
+        token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", renewal)
+    with pytest.raises(Held, match="key-taken"):
+        joining.enrol_child(tree.city, joining.join_request(old, token))
     old.engine.dispose()
     tree.check()
 

@@ -10,7 +10,20 @@ import pytest
 from sqlalchemy import select, update
 
 from node.domain.refusals import AlreadyDecided
-from node.service import clones, decide, delegate, escalate, exchange, healing, joining, life, orphans, upkeep, work
+from node.service import (
+    clones,
+    decide,
+    delegate,
+    escalate,
+    exchange,
+    healing,
+    joining,
+    life,
+    orphans,
+    parking,
+    upkeep,
+    work,
+)
 from node.service.commit import write
 from node.service.receive import receive_file
 from node.store import links
@@ -22,6 +35,7 @@ from schemas.exchange import Budget, Heal, Knows
 from schemas.ids import Tier
 from sync.delivery import Allowance
 from sync.errors import TransportError
+from sync.exchange import Item
 from sync.sealing import REGISTRY, identity, open_statement, parse
 from tests.nodes import Wire, do, join, lane, make, settle, state_of
 from tests.store.lives import (
@@ -335,3 +349,15 @@ def test_what_waits_is_tried_when_what_it_waits_for_comes_with_its_key(tree: Tre
     settle([line, tree.lanes[OTHER]], [late, tree.other])
     tree.agree(topic, late, tree.city, tree.other)
     late.engine.dispose()
+
+
+def test_what_is_kept_at_a_place_is_what_has_its_verdict(tree: Tree) -> None:
+    """A neighbour may send by stick, ahead of its stream, what is not what the stream has there."""
+    ahead, came = (Item(digest * 64, digest.encode(), None) for digest in "ab")
+    with write(tree.city) as batch:
+        link = batch.link(COUNTY)
+        assert link is not None
+        parking.park(batch, link, ahead, 9, "deferred", "gap", "ahead", False)
+        parking.park(batch, link, came, 9, "held", "fork", "held", False)
+    (row,) = rows(tree.city, t.parked)
+    assert (row.statement, row.raw, row.state) == (came.id, came.raw, "held")

@@ -1,21 +1,34 @@
-"""What a node granted on one half of a fork of its registry is granted again in its next life (SPEC 14.4, R9)."""
+"""What a node said where its registry forks is said again in its next life (SPEC 14.4, R9)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
 from node.context import Context
-from node.service import healing, life
+from node.service import healing, life, torn, upkeep
 from node.service import roster as rosters
 from node.service.commit import write
+from node.service.receipt import root_key, topic_receipt
 from node.service.verify import verify
 from node.store import links
 from node.store import tables as t
+from node.store.codec import inc_text
 from node.store.engine import reading
-from schemas.ids import Incarnation, NodeCode
-from tests.store.lives import brought_back, heal, let_go_on, opened, saved
+from schemas.ids import Incarnation, NodeCode, Tier
+from schemas.registry import Card, Enrolled, Granted, Rotated
+from schemas.statement import Frozen
+from sync.chain import header
+from sync.keys import b64, thumbprint, unb64
+from sync.receipt import read_receipt
+from sync.roster import Roster
+from sync.sealing import REGISTRY, author, parse
+from sync.strict import strict_json
+from tests.store.lives import brought_back, hand_over, heal, let_go_on, opened, saved
+from tests.store.logs import sign
 from tests.store.tree import CITY, COUNTY, OTHER, Tree
+from tests.wire import cast as c
 
 
 def test_a_child_that_holds_its_grant_for_half_of_a_contradiction_is_granted_it_again(
@@ -69,6 +82,9 @@ def test_who_took_the_other_branch_learns_of_a_life_and_of_what_was_granted_in_i
         assert verify(node).ok, node.identity.code
         assert not _stopped(node), node.identity.code
     tree.agree(topic, tree.county, tree.city)
+    sign(tree)
+    receipt = topic_receipt(tree.county, topic, topic)[1]
+    assert read_receipt(receipt, unb64(root_key(tree.province)[1])).statement.id == topic
     written = _granted(tree.province)
     _ended(tree, tree.province)
     assert _granted(tree.province) == written + 1, "its own"
@@ -104,3 +120,119 @@ def _lives(node: Context, code: NodeCode) -> tuple[Incarnation, ...]:
 def _forked(node: Context) -> list[NodeCode]:
     with reading(node.engine) as conn:
         return list(conn.execute(select(t.equivocations.c.author)).scalars())
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "later", "again"),
+    [
+        (["granted 620102 2"], ["granted 620103 2"], [], ["granted 620102 2", "granted 620103 2"]),
+        (
+            ["enrolled 620104 late", "granted 620104 2 late"],
+            ["granted 620103 2"],
+            [],
+            ["enrolled 620104", "granted 620103 2", "granted 620104 2"],
+        ),
+        (["enrolled 620104 late"], ["enrolled 620104 other", "granted 620103 2"], [], ["granted 620103 2"]),
+        (
+            ["rotated 620102 new", "granted 620102 2 new"],
+            ["granted 620103 2"],
+            [],
+            ["rotated 620102", "granted 620103 2", "granted 620102 2"],
+        ),
+        (
+            ["rotated 620102 new", "granted 620102 2 new"],
+            ["rotated 620102 other", "granted 620103 2"],
+            [],
+            ["granted 620103 2"],
+        ),
+        (["rotated 620102 new"], ["granted 620103 2"], ["rotated 620102 newer"], ["granted 620103 2"]),
+        (["granted 620102 2"], ["rotated 620103 new", "granted 620103 2 new"], [], ["granted 620102 2"]),
+    ],
+    ids=[
+        "lives",
+        "a child",
+        "a child named twice",
+        "a key",
+        "a key named twice",
+        "a key no more",
+        "a key of the other",
+    ],
+)
+def test_what_can_stand_everywhere_is_said_again_and_nothing_else(
+    tree: Tree, here: list[str], there: list[str], later: list[str], again: list[str]
+) -> None:
+    """One branch is this node's, the other comes to it when its next life has begun."""
+    tree.settle()
+    with reading(tree.city.engine) as conn:
+        roster = rosters.fold(conn)
+    first = roster.members[CITY].inc
+    head = roster.heads[(CITY, first)]
+    with write(tree.city) as batch:
+        for what in here:
+            batch.register(*_entry(what, roster))
+        life.end(batch, "by-hand")
+        batch.actor = "陈"
+        for child in batch.roster.children(CITY):
+            healing.waive(batch, child, "线路断了")
+    tree.settle(tree.city)
+    with write(tree.city) as batch:
+        assert batch.live
+        for what in later:
+            batch.register(*_entry(what, roster))
+    before, seq, prev = len(_said(tree.city)), head.seq, head.id
+    for what in there:
+        kind, body = _entry(what, roster)
+        seq += 1
+        payload = {**header(CITY, first, "2026-01-01T00:00:00Z"), "seq": seq, "prev": prev, "kind": kind}
+        payload |= {"body": body.model_dump(mode="json"), "parts": []}
+        rival = author(payload, REGISTRY, tree.city.identity.signer, CITY)
+        prev = rival.id
+        hand_over(tree.province, tree.city, rival.raw)
+    with write(tree.city) as batch:
+        mine = replace(batch.roster.members[CITY], revoked=(batch.roster.members[CITY].key.kid,))
+        stolen = replace(batch.roster, members={**batch.roster.members, CITY: mine})
+        assert torn.torn(batch.conn, stolen, CITY, batch.inc) == [], "who had the key may have said that"
+    for _ in range(2):
+        upkeep.live_on(tree.city)
+        assert _said(tree.city)[before:] == again
+    assert verify(tree.city).ok
+
+
+def _entry(what: str, roster: Roster) -> tuple[str, Frozen]:
+    """An entry from its kind, the code of the child, and the name of a key or the number of a life and of its key."""
+    kind, code, *more = what.split()
+    if kind == "granted":
+        key = thumbprint(c.public(more[1])) if len(more) > 1 else roster.members[code].key.kid
+        inc = Incarnation(int(more[0]), f"{more[0]:>032}")
+        return kind, Granted(node=code, inc=inc, key=key, closed=None, log=None)
+    key = b64(c.public(more[0]))
+    node = Card(code=code, name=code, tier=Tier.COUNTY, url="http://127.0.0.1:1", key=key, box=c.box(code))
+    if kind == "enrolled":
+        return kind, Enrolled(node=node, inc=Incarnation(1, "1" * 32))
+    return kind, Rotated(node=node, revoked=False, closed=None, reason="新机器")
+
+
+def _said(node: Context) -> list[str]:
+    """What a node said of its children in its present life."""
+    mine = (t.registry.c.author == node.identity.code, t.registry.c.inc == inc_text(life.now(node).inc))
+    query = select(t.statements.c.raw).join(t.registry, t.registry.c.id == t.statements.c.id).where(*mine)
+    found = []
+    with reading(node.engine) as conn:
+        for raw in conn.execute(query.order_by(t.registry.c.seq)).scalars():
+            entry = strict_json(parse(raw).payload)
+            body, kind = entry["body"], entry["kind"]
+            what = [kind, body["node"], str(body["inc"][0])] if kind == "granted" else [kind, body["node"]["code"]]
+            found.append(" ".join(what))
+    return found
+
+
+def test_no_key_comes_back_by_being_named_again(tree: Tree) -> None:
+    """Who holds a key that was revoked cannot have it made the present one by an invitation either."""
+    with write(tree.city) as batch:
+        old = batch.roster.members[COUNTY].card
+        other = old.model_copy(update={"key": b64(c.public("new"))})
+        batch.register("rotated", Rotated(node=other, revoked=True, closed=None, reason="被盗"))
+        new = batch.roster.members[COUNTY]
+        batch.register("rotated", Rotated(node=old, revoked=False, closed=None, reason="再来一次"))
+        assert batch.roster.members[COUNTY] == new
+        assert new.revoked == (thumbprint(unb64(old.key)),)

@@ -135,14 +135,19 @@ def _hold(true: Any, code: str, disposition: str = "held") -> None:
 def _anchored(roster: Roster, entry: Statement) -> None:
     inc, card = entry.body["inc"], entry.body["node"]
     _hold(inc[0] == 1 and inc[1], "wrong-incarnation")
-    roster.members[entry.author] = Member(card, None, {tuple(inc): roster.learn(card)})
+    roster.members[entry.author] = Member(card, None, {tuple(inc): roster.learn(card)}, [card])
     roster.anchor = entry.author
 
 
 def _enrolled(roster: Roster, entry: Statement) -> None:
     inc, card = entry.body["inc"], entry.body["node"]
     known = roster.members.get(card["code"])
-    if known is not None and known.parent == entry.author and known.cards[:1] == [card] and tuple(inc) in known.lives:
+    if (
+        known is not None
+        and known.parent == entry.author
+        and known.cards[:1] == [card]
+        and tuple(inc) == min(known.lives)
+    ):
         return
     _hold(known is None, "code-taken")
     _hold(RANK[card["tier"]] < RANK[roster.members[entry.author].tier], "wrong-tier")
@@ -171,6 +176,8 @@ def _rotated(roster: Roster, entry: Statement) -> None:
     own = card["code"] == entry.author and roster.is_root(entry.author)
     _hold(own or member.parent == entry.author, "not-the-parent")
     _hold(card["tier"] == member.tier, "wrong-tier")
+    if any(card["key"] == known["key"] for known in member.cards):
+        return
     roster.learn(card)
     member.card = card
     member.cards.append(card)

@@ -5,6 +5,7 @@ from tests.sim.mutants.mutant import Edit, Mutant, m
 _RESTORES, _CLONES, _KEYS_CHANGE = ("restore",), ("clone",), ("new-machine",)
 _TORN = "tests/store/test_torn_grants.py"
 _OTHER_BRANCH = "test_who_took_the_other_branch_learns_of_a_life_and_of_what_was_granted_in_it"
+_EVERYWHERE = "test_what_can_stand_everywhere_is_said_again_and_nothing_else"
 
 MUTANTS: tuple[Mutant, ...] = (
     # ---- R10: incarnations ----
@@ -200,15 +201,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "code-twice",
         "R10",
         "sync.roster:_add_child",
-        "if same and known.parent == entry.author:",
+        "if (known.parent, known.born, known.incs[0]) == (parent, body.node, body.inc):",
         "if known.parent is not None:",
     ),
     m(
         "child-of-a-peer",
         "R10",
         "sync.roster:_add_child",
-        "if body.node.tier.rank >= roster.members[entry.author].tier.rank:",
-        "if body.node.tier.rank > roster.members[entry.author].tier.rank:",
+        "if body.node.tier.rank >= roster.members[parent].tier.rank:",
+        "if body.node.tier.rank > roster.members[parent].tier.rank:",
     ),
     m(
         "first-life-is-a-later-one",
@@ -217,14 +218,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "if inc.number != 1 or not inc.nonce:",
         "if not inc.nonce:",
     ),
-    m("small-order-key", "R10", "sync.roster:_key_for", "    check_public_key(raw)\n", ""),
-    m(
-        "key-of-another",
-        "R10",
-        "sync.roster:_key_for",
-        "if known is not None and known.node != card.code:",
-        "if not key:",
-    ),
+    m("small-order-key", "R10", "sync.roster:_new_key", "    check_public_key(raw)\n", ""),
+    m("key-of-another", "R10", "sync.roster:_new_key", "if roster.key(key.kid) is not None:", 'if key.kid == "":'),
     # ---- R11: the dead and the cloned ----
     m(
         "dead-holders-keep-topics",
@@ -399,19 +394,64 @@ MUTANTS: tuple[Mutant, ...] = (
         "what-is-torn-stays-torn",
         "R9",
         "node.service.torn:repeat",
-        "some = torn(batch.conn, batch.roster, batch.me, batch.inc)",
-        "some: list[RegistryEntry[Any]] = []",
+        "for entry in torn(batch.conn, batch.roster, batch.me, batch.inc):",
+        "for entry in list[RegistryEntry[Any]]():",
         needs=_CLONES,
         elsewhere=f"{_TORN}::{_OTHER_BRANCH}",
     ),
     m(
+        "late-forks-stay-torn",
+        "R9",
+        "node.service.upkeep:live_on",
+        "    say_again(ctx)\n",
+        "",
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::{_EVERYWHERE}",
+    ),
+    m(
         "repeats-one-branch-only",
         "R9",
-        "node.service.torn:_said",
-        'for id, raw in (*conn.execute(_APPLIED, {"me": me}), *conn.execute(_BESIDE)):',
-        'for id, raw in conn.execute(_APPLIED, {"me": me}):',
+        "node.service.torn:_all_said",
+        "for query in (_APPLIED, _BESIDE):",
+        "for query in (_APPLIED,):",
         needs=_CLONES,
         elsewhere=f"{_TORN}::{_OTHER_BRANCH}",
+    ),
+    m(
+        "says-what-the-other-branch-denies",
+        "R9",
+        "node.service.torn:_Named.news",
+        "if card is None or card.code in self._otherwise:",
+        "if card is None:",
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::{_EVERYWHERE}",
+    ),
+    m(
+        "says-a-key-that-is-no-more",
+        "R9",
+        "node.service.torn:_Named.news",
+        " or place < self._last.get(card.code, place)",
+        "",
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::{_EVERYWHERE}",
+    ),
+    m(
+        "grants-to-a-key-of-one-branch",
+        "R9",
+        "node.service.torn:_Named.is_everywhere",
+        " and kid in self._keys.get(child, ())",
+        "",
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::{_EVERYWHERE}",
+    ),
+    m(
+        "an-old-key-comes-back",
+        "R10",
+        "sync.roster:_rotate",
+        "        return roster  # said again; no key comes back by that\n",
+        "        return replace(roster, members={**roster.members, card.code: replace(member, revoked=())})\n",
+        needs=_KEYS_CHANGE,
+        elsewhere=f"{_TORN}::test_no_key_comes_back_by_being_named_again",
     ),
     m(
         "a-proof-is-nothing-to-show",
