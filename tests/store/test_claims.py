@@ -400,6 +400,9 @@ def test_a_county_on_a_new_machine_gets_its_topics_back_under_another_key(tree: 
         token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", renewal)
     old = tree.county
     fresh = make(tmp_path, COUNTY, Tier.COUNTY)
+    fresh.engine.dispose()
+    copied = fresh.settings.model_copy(update={"data": shutil.copytree(fresh.settings.data, tmp_path / "twin")})
+    twin = load(copied, fresh.clock)
     request = joining.join_request(fresh, token)
     joining.finish_join(fresh, token, joining.enrol_child(tree.city, request))
     vars(tree)["county"] = reload(fresh)
@@ -416,8 +419,9 @@ def test_a_county_on_a_new_machine_gets_its_topics_back_under_another_key(tree: 
     with write(tree.city) as batch:
         token = joining.invite(batch, COUNTY, Tier.COUNTY, "县政协", renewal)
     with pytest.raises(Held, match="key-taken"):
-        joining.enrol_child(tree.city, joining.join_request(old, token))
-    old.engine.dispose()
+        joining.enrol_child(tree.city, joining.join_request(twin, token))
+    for node in (old, twin):
+        node.engine.dispose()
     tree.check()
 
 
