@@ -19,7 +19,7 @@ from node.clock import instant
 from node.context import Context
 from node.domain.refusals import Healing, NotFound, NotJoined, NotMet, StorageFull
 from node.domain.topic import work
-from node.service import branches, life, react, torn
+from node.service import branches, life, react
 from node.service.lists import LISTS, Lists, areas_above, in_force
 from node.service.roster import ROSTER, Flags, current, read_flags
 from node.service.rows import RowWork, settle, take
@@ -371,14 +371,13 @@ class Batch:
         self.ctx.cache.pop(ROSTER, None)
         self.store(statement, source, None)
         self.add("registry", registry_row(statement))
-        begins = isinstance(statement.payload.body, Granted) and life.granted(self, statement.payload.body)
+        if isinstance(statement.payload.body, Granted):
+            life.granted(self, statement.payload.body)
         for peer in sorted(roster.neighbours(self.me)):
             if peer != source:
                 self.enqueue(peer, statement.id)
         if isinstance(statement.payload.body, Enrolled):
             life.enrolled(self, statement.payload.author, statement.payload.body)
-        if begins:
-            torn.repeat(self)  # before anything is said that stands on it
 
     def _apply_summary(self, statement: Statement, source: NodeCode | None) -> None:
         said: Summary[Any] = statement.payload

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from node.context import Context
 from node.domain.refusals import Invalid, NotFound
-from node.service import compare, life
+from node.service import compare, life, torn
 from node.service.commit import Batch
 from node.service.life import Life
 from node.service.retry import retry_keys
@@ -174,10 +174,16 @@ def rise(batch: Batch) -> None:
 
 
 def _grant(batch: Batch, link: Link, heal: Heal) -> None:
-    """Once for each nonce; what follows from it is done when the grant is applied, here as everywhere."""
-    member = batch.roster.members[link.peer]
-    if any(inc.nonce == heal.nonce for inc in member.incs):
+    """Once for each nonce; what follows from it is done when the grant is applied, here as everywhere.
+
+    Where this node's registry forks, what is torn comes first, and nothing that not everybody could read.
+    """
+    if any(inc.nonce == heal.nonce for inc in batch.roster.members[link.peer].incs):
         return
+    torn.repeat(batch)
+    if not torn.is_readable(batch, link.peer):
+        return
+    member = batch.roster.members[link.peer]
     granted = member.inc.number
     number = 1 + max(life.plausible(heal.number, granted), granted)
     closed = StreamEnd(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)

@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, select, update
 
 from node.context import Context
 from node.domain.refusals import BadToken, Invalid
-from node.service import guard, life
+from node.service import guard, life, torn
 from node.service.commit import Batch, write
 from node.service.create import card_of, record_grant
 from node.service.roster import open_anchor
@@ -180,6 +180,7 @@ def _renew(batch: Batch, request: JoinRequest, invited: Row[Any]) -> None:
         raise BadToken(f"{request.node.code} is not enrolled here")
     if request.node.key in {b64(key.public.public_bytes_raw()) for key in batch.roster.members[link.peer].keys}:
         raise Held("key-taken", request.node.code)  # no key comes back: it may be in other hands
+    torn.repeat(batch)
     closed = StreamEnd(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
     rotated = Rotated(node=request.node, revoked=invited.revoked, closed=closed, reason=invited.renewal)
     batch.register("rotated", rotated)

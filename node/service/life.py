@@ -95,9 +95,8 @@ def plausible(number: int, granted: int) -> int:
     return number if number <= granted + AHEAD_MAX else 0
 
 
-def granted(batch: "Batch", grant: Granted) -> bool:
-    """A grant became part of the roster: this node's own, which then lives, another's, or one that shows that there are
-    two of this node. Whether this node's life begins with it.
+def granted(batch: "Batch", grant: Granted) -> None:
+    """A grant became part of the roster: this node's own, another's, or one that shows that there are two of this node.
 
     Everybody who has a link to the node begins to receive its stream anew; two grants of one number are an alarm.
     """
@@ -111,14 +110,12 @@ def granted(batch: "Batch", grant: Granted) -> bool:
             _release_ahead(batch, grant.node)
             log_rows.tell_all(batch.conn, grant.node)
             log_rows.forget_reminders(batch.conn, grant.node)
-        return False
+        return
     mine = read(batch.conn)
     if not mine.live and mine.inc.nonce == grant.inc.nonce:
         begin(batch, grant.inc)
-        return True
-    if mine.live and member.inc != mine.inc:
+    elif mine.live and member.inc != mine.inc:
         end(batch, "granted-elsewhere", grant.inc.number)
-    return False
 
 
 def _release_ahead(batch: "Batch", peer: NodeCode) -> None:

@@ -4,14 +4,14 @@ A node that was set back unnoticed writes its registry a second time, otherwise.
 of a child, a key or a life that was named on this one, nor of anything that was signed by it, and cannot read what is
 said of it later. In a later life the same words have a place of their own.
 
-Said is only what can stand everywhere: an entry that somebody must hold stops all that is behind it. So children and
-keys are those this node goes by itself, as long as the other branch says nothing else of them; lives are those of both
-branches, since all were lived in, under keys that everybody knows then. Nothing is said again that a key signed that is
-in other hands.
+Said is only what can stand everywhere: an entry that somebody must hold, or cannot read, stops all that is behind it.
+So children and keys are those this node goes by itself, as long as the other branch says nothing of them, of keys the
+present one; lives are those of both branches, since all were lived in, under keys that everybody knows then. Nothing is
+said again that a key signed that is in other hands.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -41,26 +41,51 @@ _APPLIED = (
     .join(t.registry, t.registry.c.id == t.statements.c.id)
     .where(t.registry.c.author == bindparam("me"), t.registry.c.kind.in_(("enrolled", "rotated", "granted")))
 )
-_BESIDE = (
-    select(t.parked.c.raw)
-    .where(t.parked.c.topic.is_(None), t.parked.c.state.in_(("held", "deferred")))
-    .where(t.parked.c.code.in_(("equivocation", "wrong-prev", "gap")))
-    .order_by(t.parked.c.id)
+_BESIDE_IT = (
+    t.parked.c.topic.is_(None),
+    t.parked.c.state.in_(("held", "deferred")),
+    t.parked.c.code.in_(("equivocation", "wrong-prev", "gap")),
 )
 """Where the entries of the other branches are kept, among others."""
+_BESIDE = select(t.parked.c.raw).where(*_BESIDE_IT).order_by(t.parked.c.id)
+
+
+KEPT_LAST = select(func.max(t.parked.c.id)).where(*_BESIDE_IT)
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """`torn`: at the place of a fork or behind it; `here`: applied, and not held."""
+    """`here`: applied, and not held."""
 
     entry: RegistryEntry[Any]
-    torn: bool
     here: bool
+
+
+@dataclass
+class _Known:
+    """What everybody knows of this node's children: the keys of each, and lives."""
+
+    keys: dict[NodeCode, set[KeyId]] = field(default_factory=dict)
+    lives: set[tuple[NodeCode, Incarnation]] = field(default_factory=set)
+
+    def takes(self, entry: RegistryEntry[Any]) -> bool:
+        """Whether everybody can read the next entry; then they know what it says."""
+        body, card = entry.body, _card(entry)
+        if isinstance(body, Granted):
+            readable = body.key in self.keys.get(body.node, ())
+            if readable:
+                self.lives.add((body.node, body.inc))
+            return readable
+        assert card is not None  # noqa: S101 - nothing else is read
+        if isinstance(body, Rotated) and card.code not in self.keys:
+            return False
+        self.keys.setdefault(card.code, set()).add(_kid(card))
+        return True
 
 
 def repeat(batch: "Batch") -> int:
     """Say again what is torn, in the present life; how many entries that were."""
+    batch.flush_rows()
     done = 0
     for entry in torn(batch.conn, batch.roster, batch.me, batch.inc):
         try:
@@ -73,64 +98,64 @@ def repeat(batch: "Batch") -> int:
     return done
 
 
-def torn(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> list[RegistryEntry[Any]]:
-    """What this node said on a branch and nowhere else, in order; nothing where it has no life to say it in."""
-    found = conn.execute(_FORKS, {"me": me}).all() if inc.number else []
-    forks = {inc_of(row.inc): row[1] for row in found if inc_of(row.inc) != inc}
+def is_readable(batch: "Batch", child: NodeCode) -> bool:
+    """Whether everybody knows the child's present key, as far as this node can tell: what is said under another stops
+    its registry at who does not. A person renews such a child."""
+    batch.flush_rows()
+    forks = _forks(batch.conn, batch.me, batch.inc)
     if not forks:
+        return True
+    known, _ = _whole(_all_said(batch.conn, batch.roster, batch.me, forks), forks)
+    return batch.roster.members[child].key.kid in known.keys.get(child, ())
+
+
+def torn(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> list[RegistryEntry[Any]]:
+    """What this node said on a branch and nowhere else, in order.
+
+    Nothing where it has no life to say it in, or has said in this one what not everybody can read: the next mends that.
+    """
+    forks = _forks(conn, me, inc) if inc.number else {}
+    known, rest = _whole(_all_said(conn, roster, me, forks), forks) if forks else (_Known(), [])
+    if inc in forks:
         return []
-    said = sorted(_all_said(conn, roster, me, forks), key=lambda one: (one.entry.inc, one.entry.seq))
-    named = _Named(said)
-    again = [one.entry for one in said if one.torn and one.here and named.news(one.entry)]
-    lives = {(one.entry.body.node, one.entry.body.inc) for one in _granted(said) if not one.torn}
-    for one in _granted(said):
-        body: Granted = one.entry.body
-        if (body.node, body.inc) not in lives and named.is_everywhere(roster, body.node, body.key):
-            lives.add((body.node, body.inc))
+    otherwise = {card.code for one in rest if not one.here and (card := _card(one.entry)) is not None}
+    again = []
+    for one in rest:
+        card = _card(one.entry)
+        if card is None or not one.here or card.code in otherwise or _kid(card) in known.keys.get(card.code, ()):
+            continue
+        present = roster.members[card.code].card.key == card.key
+        if (present if isinstance(one.entry.body, Rotated) else card.code not in known.keys) and known.takes(one.entry):
             again.append(one.entry)
+    for entry in (one.entry for one in rest if isinstance(one.entry.body, Granted)):
+        node, life, key = entry.body.node, entry.body.inc, entry.body.key
+        if (node, life) not in known.lives and key not in roster.members[node].revoked and known.takes(entry):
+            again.append(entry)
     return again
 
 
-class _Named:
-    """The children and keys that everybody knows, or will, by what is said again."""
+def _forks(conn: Connection, me: NodeCode, inc: Incarnation) -> dict[Incarnation, int]:
+    """The place from which on each earlier registry of this node is torn."""
+    found = conn.execute(_FORKS, {"me": me}).all()
+    return {inc_of(row.inc): row[1] for row in found if inc_of(row.inc) != inc}
 
-    def __init__(self, said: list[_Said]) -> None:
-        self._enrolled: set[NodeCode] = set()
-        self._keys: dict[NodeCode, set[KeyId]] = {}
-        self._last: dict[NodeCode, tuple[Incarnation, int]] = {}
-        self._otherwise: set[NodeCode] = set()
-        for one in said:
-            card = _card(one.entry)
-            if card is not None and not one.torn:
-                self._note(one.entry, card)
-                self._last[card.code] = (one.entry.inc, one.entry.seq)
-            elif card is not None and not one.here:
-                self._otherwise.add(card.code)
 
-    def _note(self, entry: RegistryEntry[Any], card: Card) -> None:
-        self._keys.setdefault(card.code, set()).add(_kid(card))
-        if isinstance(entry.body, Enrolled):
-            self._enrolled.add(card.code)
-
-    def news(self, entry: RegistryEntry[Any]) -> bool:
-        """Whether a torn entry names a child, or its present key, that not everybody knows; from then on they do."""
-        card = _card(entry)
-        if card is None or card.code in self._otherwise:
-            return False
-        known, place = card.code in self._enrolled, (entry.inc, entry.seq)
-        if isinstance(entry.body, Rotated):
-            known = not known or _kid(card) in self._keys[card.code] or place < self._last.get(card.code, place)
-        if not known:
-            self._note(entry, card)
-        return not known
-
-    def is_everywhere(self, roster: Roster, child: NodeCode, kid: KeyId) -> bool:
-        member = roster.get(child)
-        return member is not None and kid in self._keys.get(child, ()) and kid not in member.revoked
+def _whole(said: Iterable[_Said], forks: dict[Incarnation, int]) -> tuple[_Known, list[_Said]]:
+    """What everybody knows by what is not torn, and the rest, in order. A registry is torn also from an entry on that
+    not everybody can read; `forks` then has it."""
+    known, rest = _Known(), []
+    for one in sorted(said, key=lambda one: (one.entry.inc, one.entry.seq)):
+        entry = one.entry
+        if entry.seq < forks.get(entry.inc, 1 + entry.seq):
+            if known.takes(entry):
+                continue
+            forks[entry.inc] = entry.seq
+        rest.append(one)
+    return known, rest
 
 
 def _all_said(conn: Connection, roster: Roster, me: NodeCode, forks: dict[Incarnation, int]) -> Iterator[_Said]:
-    """All that this node said of its children, as far as it is here, but under a key that is in other hands."""
+    """All that this node said of its children, as far as it is here, but torn under a key that is in other hands."""
     mine = roster.members[me]
     for query in (_APPLIED, _BESIDE):
         for raw in conn.execute(query, {"me": me} if query is _APPLIED else {}).scalars():
@@ -138,9 +163,8 @@ def _all_said(conn: Connection, roster: Roster, me: NodeCode, forks: dict[Incarn
             if said is None:
                 continue
             entry: RegistryEntry[Any] = said.payload
-            is_torn = entry.seq >= forks.get(entry.inc, 1 + entry.seq)
-            if not (is_torn and said.kid in mine.revoked):
-                yield _Said(entry, is_torn, query is _APPLIED)
+            if entry.seq < forks.get(entry.inc, 1 + entry.seq) or said.kid not in mine.revoked:
+                yield _Said(entry, query is _APPLIED)
 
 
 def _read(raw: bytes, roster: Roster, me: NodeCode) -> Statement | None:
@@ -159,10 +183,6 @@ def _read(raw: bytes, roster: Roster, me: NodeCode) -> Statement | None:
     code = body.node if isinstance(body, Granted) else getattr(_card(said.payload), "code", None)
     child = roster.get(code) if code is not None else None
     return said if child is not None and child.parent == me else None
-
-
-def _granted(said: list[_Said]) -> list[_Said]:
-    return [one for one in said if isinstance(one.entry.body, Granted)]
 
 
 def _card(entry: RegistryEntry[Any]) -> Card | None:

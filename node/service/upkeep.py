@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from node.context import Context
 from node.service import claims, guard, healing, life, torn
@@ -20,7 +20,6 @@ ANSWERS_KEPT_MIN = 1000
 EXPIRE_AT_ONCE_MAX = 200
 TORN = "torn"
 """In the cache: what the registry and what is kept beside it were when nothing was torn any more."""
-_KEPT_LAST = select(func.max(t.parked.c.id))
 
 
 def expire_offers(ctx: Context) -> int:
@@ -57,7 +56,7 @@ def say_again(ctx: Context) -> int:
     """
     with reading(ctx.engine) as conn:
         flags = read_flags(conn)
-        seen = (flags.inc, flags.registry, flags.equivocations, conn.execute(_KEPT_LAST).scalar())
+        seen = (flags.inc, flags.registry, flags.equivocations, conn.execute(torn.KEPT_LAST).scalar())
         if not flags.equivocations or ctx.cache.get(TORN) == seen:
             return 0
         found = torn.torn(conn, current(ctx, conn), ctx.identity.code, flags.inc)

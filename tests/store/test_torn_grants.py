@@ -161,6 +161,18 @@ def _forked(node: Context) -> list[NodeCode]:
 def test_what_can_stand_everywhere_is_said_again_and_nothing_else(
     tree: Tree, here: list[str], there: list[str], later: list[str], again: list[str]
 ) -> None:
+    before = _forked_city(tree, here, there, later)
+    with write(tree.city) as batch:
+        mine = replace(batch.roster.members[CITY], revoked=(batch.roster.members[CITY].key.kid,))
+        stolen = replace(batch.roster, members={**batch.roster.members, CITY: mine})
+        assert torn.torn(batch.conn, stolen, CITY, batch.inc) == [], "who had the key may have said that"
+    for _ in range(2):
+        upkeep.live_on(tree.city)
+        assert _said(tree.city)[before:] == again
+    assert verify(tree.city).ok
+
+
+def _forked_city(tree: Tree, here: list[str], there: list[str], later: list[str]) -> int:
     """One branch is this node's, the other comes to it when its next life has begun."""
     tree.settle()
     with reading(tree.city.engine) as conn:
@@ -188,14 +200,7 @@ def test_what_can_stand_everywhere_is_said_again_and_nothing_else(
         rival = author(payload, REGISTRY, tree.city.identity.signer, CITY)
         prev = rival.id
         hand_over(tree.province, tree.city, rival.raw)
-    with write(tree.city) as batch:
-        mine = replace(batch.roster.members[CITY], revoked=(batch.roster.members[CITY].key.kid,))
-        stolen = replace(batch.roster, members={**batch.roster.members, CITY: mine})
-        assert torn.torn(batch.conn, stolen, CITY, batch.inc) == [], "who had the key may have said that"
-    for _ in range(2):
-        upkeep.live_on(tree.city)
-        assert _said(tree.city)[before:] == again
-    assert verify(tree.city).ok
+    return before
 
 
 def _entry(what: str, roster: Roster) -> tuple[str, Frozen]:
@@ -236,3 +241,38 @@ def test_no_key_comes_back_by_being_named_again(tree: Tree) -> None:
         batch.register("rotated", Rotated(node=old, revoked=False, closed=None, reason="再来一次"))
         assert batch.roster.members[COUNTY] == new
         assert new.revoked == (thumbprint(unb64(old.key)),)
+
+
+def test_a_child_whose_key_not_everybody_knows_is_granted_nothing_until_it_is_renewed(tree: Tree) -> None:
+    """A grant under that key would stop the whole registry at whoever has the other branch."""
+    before = _forked_city(tree, ["rotated 620102 new"], ["rotated 620102 other"], [])
+    let_go_on(tree.city, COUNTY, "ab" * 16)
+    assert _said(tree.city)[before:] == []
+    with write(tree.city) as batch:
+        batch.register(*_entry("rotated 620102 newest", batch.roster))
+    let_go_on(tree.city, COUNTY, "ab" * 16)
+    assert _said(tree.city)[before:] == ["rotated 620102", "granted 620102 2"]
+
+
+def test_what_is_torn_is_said_before_anything_that_stands_on_it(tree: Tree) -> None:
+    """The fork is known, and no clock has struck since: the child asks first."""
+    before = _forked_city(tree, ["rotated 620102 new"], ["granted 620103 2"], [])
+    let_go_on(tree.city, COUNTY, "ab" * 16)
+    assert _said(tree.city)[before:] == ["rotated 620102", "granted 620103 2", "granted 620102 2"]
+
+
+def test_a_life_that_said_what_not_everybody_can_read_is_torn_from_there_on(tree: Tree) -> None:
+    """The fork was found too late: only the next life mends that, and it does."""
+    before = _forked_city(
+        tree, ["rotated 620102 new"], ["granted 620103 2"], ["granted 620102 2 new", "granted 620103 3"]
+    )
+    upkeep.live_on(tree.city)
+    assert len(_said(tree.city)) == before
+    with write(tree.city) as batch:
+        life.end(batch, "by-hand")
+        batch.actor = "陈"
+        for child in batch.roster.children(CITY):
+            healing.waive(batch, child, "线路断了")
+    tree.settle(tree.city)
+    upkeep.live_on(tree.city)
+    assert _said(tree.city) == ["rotated 620102", "granted 620103 2", "granted 620102 2", "granted 620103 3"]
