@@ -75,7 +75,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "granted-twice-for-one-restore",
         "R10",
         "node.service.healing:_grant",
-        "if any(inc.nonce == heal.nonce for inc in member.incs):",
+        "if any(inc.nonce == heal.nonce for inc in batch.roster.members[link.peer].incs):",
         'if heal.nonce == "":',
         needs=_RESTORES,
     ),
