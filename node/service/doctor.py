@@ -14,10 +14,11 @@ from sqlalchemy.exc import DBAPIError
 
 from node.clock import parse_instant
 from node.context import Context
-from node.service import guard, healing, life, log
+from node.service import guard, healing, life, log, torn
 from node.service.backup import last_backup
 from node.service.identity import BOX_KEY, SIGNING_KEY
 from node.service.links import state
+from node.service.roster import current
 from node.store import health, office, schema
 from node.store import links as link_rows
 from node.store import log_tables as lt
@@ -294,6 +295,16 @@ def _alarms(ctx: Context, conn: Connection) -> Iterator[Finding]:
             f"{author} signed two different entries at one position ({n} times); what it holds is frozen",
             "联系该节点和上级：可能是恢复旧备份、克隆运行，或密钥被盗",
             "Tell that node and its parent: a restored backup, a clone running twice, or a stolen key",
+        )
+    mine = life.read(conn)
+    for child in sorted(torn.unreadable(conn, current(ctx, conn), ctx.identity.code, mine.inc)):
+        yield Finding(
+            "warn",
+            f"{child} 现在的密钥不是所有节点都知道：本节点的登记写了两份，不一样；它若要恢复，会一直等",
+            f"Not everybody knows the present key of {child}, as this node's registry was written twice, otherwise; "
+            "should it heal, it waits",
+            f"让它换密钥：liandong invite {child} … --renew 原因",
+            f"Give it another key: liandong invite {child} … --renew REASON",
         )
     unusable = select(func.count()).where(t.audit.c.action == "list-unusable")
     if n := conn.execute(unusable).scalar_one():

@@ -181,7 +181,8 @@ def _grant(batch: Batch, link: Link, heal: Heal) -> None:
     if any(inc.nonce == heal.nonce for inc in batch.roster.members[link.peer].incs):
         return
     torn.repeat(batch)
-    if not torn.is_readable(batch, link.peer):
+    batch.flush_rows()
+    if link.peer in torn.unreadable(batch.conn, batch.roster, batch.me, batch.inc):
         return
     member = batch.roster.members[link.peer]
     granted = member.inc.number

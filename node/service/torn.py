@@ -48,8 +48,6 @@ _BESIDE_IT = (
 )
 """Where the entries of the other branches are kept, among others."""
 _BESIDE = select(t.parked.c.raw).where(*_BESIDE_IT).order_by(t.parked.c.id)
-
-
 KEPT_LAST = select(func.max(t.parked.c.id)).where(*_BESIDE_IT)
 
 
@@ -98,15 +96,15 @@ def repeat(batch: "Batch") -> int:
     return done
 
 
-def is_readable(batch: "Batch", child: NodeCode) -> bool:
-    """Whether everybody knows the child's present key, as far as this node can tell: what is said under another stops
-    its registry at who does not. A person renews such a child."""
-    batch.flush_rows()
-    forks = _forks(batch.conn, batch.me, batch.inc)
+def unreadable(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> set[NodeCode]:
+    """The children whose present key not everybody knows, as far as this node can tell: what is said under such a key
+    stops this node's registry at who does not. A person renews such a child."""
+    forks = _forks(conn, me, inc)
     if not forks:
-        return True
-    known, _ = _whole(_all_said(batch.conn, batch.roster, batch.me, forks), forks)
-    return batch.roster.members[child].key.kid in known.keys.get(child, ())
+        return set()
+    known, _ = _whole(_all_said(conn, roster, me, forks), forks)
+    keys = {child: roster.members[child].key.kid for child in roster.children(me)}
+    return {child for child, kid in keys.items() if kid not in known.keys.get(child, ())}
 
 
 def torn(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> list[RegistryEntry[Any]]:
@@ -145,12 +143,11 @@ def _whole(said: Iterable[_Said], forks: dict[Incarnation, int]) -> tuple[_Known
     not everybody can read; `forks` then has it."""
     known, rest = _Known(), []
     for one in sorted(said, key=lambda one: (one.entry.inc, one.entry.seq)):
-        entry = one.entry
-        if entry.seq < forks.get(entry.inc, 1 + entry.seq):
-            if known.takes(entry):
-                continue
-            forks[entry.inc] = entry.seq
-        rest.append(one)
+        entry, whole = one.entry, one.entry.seq < forks.get(one.entry.inc, 1 + one.entry.seq)
+        if whole and one.here and not known.takes(entry):
+            forks[entry.inc], whole = entry.seq, False
+        if not whole:
+            rest.append(one)
     return known, rest
 
 

@@ -10,6 +10,7 @@ from node.context import Context
 from node.service import healing, life, torn, upkeep
 from node.service import roster as rosters
 from node.service.commit import write
+from node.service.doctor import doctor
 from node.service.receipt import root_key, topic_receipt
 from node.service.verify import verify
 from node.store import links
@@ -248,10 +249,12 @@ def test_a_child_whose_key_not_everybody_knows_is_granted_nothing_until_it_is_re
     before = _forked_city(tree, ["rotated 620102 new"], ["rotated 620102 other"], [])
     let_go_on(tree.city, COUNTY, "ab" * 16)
     assert _said(tree.city)[before:] == []
+    assert any(f"liandong invite {COUNTY}" in finding.do_en for finding in doctor(tree.city))
     with write(tree.city) as batch:
         batch.register(*_entry("rotated 620102 newest", batch.roster))
     let_go_on(tree.city, COUNTY, "ab" * 16)
     assert _said(tree.city)[before:] == ["rotated 620102", "granted 620102 2"]
+    assert not any("liandong invite" in finding.do_en for finding in doctor(tree.city))
 
 
 def test_what_is_torn_is_said_before_anything_that_stands_on_it(tree: Tree) -> None:

@@ -448,7 +448,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "grants-what-not-everybody-can-read",
         "R9",
         "node.service.healing:_grant",
-        "if not torn.is_readable(batch, link.peer):",
+        "if link.peer in torn.unreadable(batch.conn, batch.roster, batch.me, batch.inc):",
         "if not torn:",
         needs=_CLONES,
         elsewhere=f"{_TORN}::test_a_child_whose_key_not_everybody_knows_is_granted_nothing_until_it_is_renewed",
