@@ -50,6 +50,10 @@ class Member:
     def key(self) -> Key:
         return self.keys[-1]
 
+    def had_key(self, key: str) -> bool:
+        """Whether this key, as a card has it, is or was its own. No key comes back: it may be in other hands."""
+        return key in {b64(had.public.public_bytes_raw()) for had in self.keys}
+
     def kid_of(self, inc: Incarnation) -> KeyId | None:
         """The key this incarnation signs with; None where it was never granted."""
         return dict(self.lives).get(inc)
@@ -221,8 +225,8 @@ def _rotate(roster: Roster, author: NodeCode, body: Rotated) -> Roster:
     member = _own_child(roster, author, card.code)
     if card.tier is not member.tier:
         raise Held("wrong-tier", card.code)
-    if card.key in {b64(key.public.public_bytes_raw()) for key in member.keys}:
-        return roster  # said again; no key comes back by that
+    if member.had_key(card.key):
+        return roster  # said again
     revoked = (*member.revoked, member.key.kid) if body.revoked else member.revoked
     renewed = replace(member, card=card, keys=(*member.keys, _new_key(roster, card)), revoked=revoked)
     return replace(roster, members={**roster.members, card.code: renewed})

@@ -177,7 +177,8 @@ def _switch(batch: "Batch", found: Working, branch: Branch, source: NodeCode | N
     _settle_disposals(batch, found.id, branch.path)
     found.lost = _lost(batch, found.id)
     batch.audit("branch", found.id, "alarm" if left else "done", orphaned=len(left), head=branch.chain.head)
-    _pass_on(batch, found, [*left, *(s for s in branch.path if s.id not in kept)], source)
+    # What is left had been passed on when it was the chain, to all that took part by it.
+    _pass_on(batch, found, [s for s in branch.path if s.id not in kept], source)
 
 
 def _lost(batch: "Batch", topic: TopicId) -> frozenset[NodeCode]:

@@ -122,8 +122,11 @@ def torn(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> li
         card = _card(one.entry)
         if card is None or not one.here or card.code in otherwise or _kid(card) in known.keys.get(card.code, ()):
             continue
-        present = roster.members[card.code].card.key == card.key
-        if (present if isinstance(one.entry.body, Rotated) else card.code not in known.keys) and known.takes(one.entry):
+        if isinstance(one.entry.body, Rotated):
+            wanted = roster.members[card.code].card.key == card.key
+        else:
+            wanted = card.code not in known.keys
+        if wanted and known.takes(one.entry):
             again.append(one.entry)
     for entry in (one.entry for one in rest if isinstance(one.entry.body, Granted)):
         node, life, key = entry.body.node, entry.body.inc, entry.body.key

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.process, pytest.mark.usefixtures("tracing")]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_node_struck_at_any_write_loses_nothing_it_acknowledged(template: Path, workshop: Path):
     trials = plan.trials(template, workshop / "blows", SEED, BLOWS, AGAIN, both=False)
     tally = play("blows", trials)

@@ -1,6 +1,7 @@
 """`python -m tests.sim`: play seeds until told to stop, or until several have failed."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests.sim.options import STEPS_DEFAULT, Options, expand
-from tests.sim.report import failure, summary
+from tests.sim.report import brief, failure, summary
 from tests.sim.run import Result, run
 from tests.sim.tally import Total
 
@@ -25,23 +26,27 @@ KINDS_COUNT_FROM_SEEDS = 50
 def main(argv: list[str] | None = None) -> int:
     """0: every seed held; 1: one did not, and how to play it again; or they met too little."""
     args = _arguments(argv)
+    if args.idle:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     console = Console()
-    began, total, failures = time.perf_counter(), Total(), 0
+    began, total, failed = time.perf_counter(), Total(), list[Result]()
     with _bar(console) as bar:
         task = bar.add_task("seconds" if args.seconds else "seeds", total=args.seconds or args.seeds, steps=0)
         for result in _results(args, began):
             total.add(result.tally)
             bar.update(task, completed=time.perf_counter() - began if args.seconds else total.seeds, steps=total.steps)
             if result.violation is not None:
-                failures += 1
+                failed.append(result)
                 bar.console.print(failure(result), highlight=False, markup=False)
-            if failures == FAILURES_MAX:
+            if len(failed) == FAILURES_MAX:
                 break
-    console.print(summary(total, failures, time.perf_counter() - began))
+    console.print(summary(total, len(failed), time.perf_counter() - began))
+    for result in failed:  # a log may be seen by its end alone
+        console.print(brief(result), highlight=False, markup=False)
     meets_little = total.seeds >= KINDS_COUNT_FROM_SEEDS and len(total.widely) < KINDS_MIN
     if meets_little:
         console.print(f"FAILED: fewer than {KINDS_MIN} kinds of fault in a fifth of the seeds")
-    return 1 if failures or meets_little else 0
+    return 1 if failed or meets_little else 0
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -51,6 +56,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="this one alone, or with --seeds the first of them")
     parser.add_argument("--steps", type=int, default=STEPS_DEFAULT, help="of each seed, before it comes to rest")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--idle", action="store_true", help="in time that nothing else on this machine wants")
     args = parser.parse_args(argv)
     if args.seed is not None and "--seeds" not in (argv or sys.argv) and args.seconds is None:
         args.seeds = 1

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tests.sim.options import FAULTS
+from tests.sim.options import FAULTS, Options
 from tests.sim.run import Result
 from tests.sim.tally import Total
 
@@ -36,6 +36,7 @@ def _table(title: str, counts: Counter[str], seeds: Counter[str], of: int, names
 
 
 def failure(result: Result) -> str:
+    """With its options and last steps."""
     options = result.options
     return "\n".join(
         (
@@ -44,6 +45,15 @@ def failure(result: Result) -> str:
             str(options),
             "last steps:",
             *(f"  {line}" for line in result.last),
-            f"again: make sim ARGS='--seed {options.seed} --steps {options.steps}'",
+            _again(options),
         )
     )
+
+
+def brief(result: Result) -> str:
+    """What was wrong, and how to play it again."""
+    return f"seed {result.options.seed} FAILED: {result.violation}\n{_again(result.options)}"
+
+
+def _again(options: Options) -> str:
+    return f"again: make sim ARGS='--seed {options.seed} --steps {options.steps}'"

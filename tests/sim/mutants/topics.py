@@ -379,14 +379,6 @@ MUTANTS: tuple[Mutant, ...] = (
         needs=("claim",),
     ),
     m(
-        "losers-stay-here",
-        "R8",
-        "node.service.branches:_switch",
-        "_pass_on(batch, found, [*left, *(s for s in branch.path if s.id not in kept)], source)",
-        "_pass_on(batch, found, [s for s in branch.path if s.id not in kept], source)",
-        needs=("claim",),
-    ),
-    m(
         "late-orphan-is-not-disposed-of",
         "R8",
         "node.service.branches:_with_disposal",
