@@ -178,11 +178,13 @@ def _grant(batch: Batch, link: Link, heal: Heal) -> None:
 
     Where this node's registry forks, what is torn comes first, and nothing that not everybody could read.
     """
-    if any(inc.nonce == heal.nonce for inc in batch.roster.members[link.peer].incs):
+    if _is_granted(batch, link.peer, heal):
         return
     torn.repeat(batch)
     batch.flush_rows()
-    if link.peer in torn.unreadable(batch.conn, batch.roster, batch.me, batch.inc):
+    if _is_granted(batch, link.peer, heal) or link.peer in torn.unreadable(
+        batch.conn, batch.roster, batch.me, batch.inc
+    ):
         return
     member = batch.roster.members[link.peer]
     granted = member.inc.number
@@ -190,6 +192,10 @@ def _grant(batch: Batch, link: Link, heal: Heal) -> None:
     closed = StreamEnd(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
     _register(batch, link.peer, Incarnation(number, heal.nonce), closed)
     batch.audit("grant", None, node=link.peer, number=number)
+
+
+def _is_granted(batch: Batch, child: NodeCode, heal: Heal) -> bool:
+    return any(inc.nonce == heal.nonce for inc in batch.roster.members[child].incs)
 
 
 def _register(batch: Batch, node: NodeCode, inc: Incarnation, closed: StreamEnd | None) -> None:

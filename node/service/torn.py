@@ -53,10 +53,11 @@ KEPT_LAST = select(func.max(t.parked.c.id)).where(*_BESIDE_IT)
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """`here`: applied, and not held."""
+    """`here`: applied, and not held; `foreign`: signed with a key that is in other hands now."""
 
     entry: RegistryEntry[Any]
     here: bool
+    foreign: bool
 
 
 @dataclass
@@ -102,7 +103,7 @@ def unreadable(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation)
     forks = _forks(conn, me, inc)
     if not forks:
         return set()
-    known, _ = _whole(_all_said(conn, roster, me, forks), forks)
+    known, _ = _whole(_all_said(conn, roster, me), forks)
     keys = {child: roster.members[child].key.kid for child in roster.children(me)}
     return {child for child, kid in keys.items() if kid not in known.keys.get(child, ())}
 
@@ -113,7 +114,7 @@ def torn(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> li
     Nothing where it has no life to say it in, or has said in this one what not everybody can read: the next mends that.
     """
     forks = _forks(conn, me, inc) if inc.number else {}
-    known, rest = _whole(_all_said(conn, roster, me, forks), forks) if forks else (_Known(), [])
+    known, rest = _whole(_all_said(conn, roster, me), forks) if forks else (_Known(), [])
     if inc in forks:
         return []
     otherwise = {card.code for one in rest if not one.here and (card := _card(one.entry)) is not None}
@@ -142,29 +143,26 @@ def _forks(conn: Connection, me: NodeCode, inc: Incarnation) -> dict[Incarnation
 
 
 def _whole(said: Iterable[_Said], forks: dict[Incarnation, int]) -> tuple[_Known, list[_Said]]:
-    """What everybody knows by what is not torn, and the rest, in order. A registry is torn also from an entry on that
-    not everybody can read; `forks` then has it."""
+    """What everybody knows by what is not torn, and the rest, in order, but what may not be this node's own word. A
+    registry is torn also from an entry on that not everybody can read; `forks` then has it."""
     known, rest = _Known(), []
     for one in sorted(said, key=lambda one: (one.entry.inc, one.entry.seq)):
         entry, whole = one.entry, one.entry.seq < forks.get(one.entry.inc, 1 + one.entry.seq)
         if whole and one.here and not known.takes(entry):
             forks[entry.inc], whole = entry.seq, False
-        if not whole:
+        if not whole and not one.foreign:
             rest.append(one)
     return known, rest
 
 
-def _all_said(conn: Connection, roster: Roster, me: NodeCode, forks: dict[Incarnation, int]) -> Iterator[_Said]:
-    """All that this node said of its children, as far as it is here, but torn under a key that is in other hands."""
+def _all_said(conn: Connection, roster: Roster, me: NodeCode) -> Iterator[_Said]:
+    """All that this node said of its children, as far as it is here."""
     mine = roster.members[me]
     for query in (_APPLIED, _BESIDE):
         for raw in conn.execute(query, {"me": me} if query is _APPLIED else {}).scalars():
             said = _read(raw, roster, me)
-            if said is None:
-                continue
-            entry: RegistryEntry[Any] = said.payload
-            if entry.seq < forks.get(entry.inc, 1 + entry.seq) or said.kid not in mine.revoked:
-                yield _Said(entry, query is _APPLIED)
+            if said is not None:
+                yield _Said(said.payload, query is _APPLIED, said.kid in mine.revoked)
 
 
 def _read(raw: bytes, roster: Roster, me: NodeCode) -> Statement | None:

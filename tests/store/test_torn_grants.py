@@ -163,10 +163,7 @@ def test_what_can_stand_everywhere_is_said_again_and_nothing_else(
     tree: Tree, here: list[str], there: list[str], later: list[str], again: list[str]
 ) -> None:
     before = _forked_city(tree, here, there, later)
-    with write(tree.city) as batch:
-        mine = replace(batch.roster.members[CITY], revoked=(batch.roster.members[CITY].key.kid,))
-        stolen = replace(batch.roster, members={**batch.roster.members, CITY: mine})
-        assert torn.torn(batch.conn, stolen, CITY, batch.inc) == [], "who had the key may have said that"
+    assert _torn_for_who_was_robbed(tree) == [], "who had the key may have said that"
     for _ in range(2):
         upkeep.live_on(tree.city)
         assert _said(tree.city)[before:] == again
@@ -277,5 +274,20 @@ def test_a_life_that_said_what_not_everybody_can_read_is_torn_from_there_on(tree
         for child in batch.roster.children(CITY):
             healing.waive(batch, child, "线路断了")
     tree.settle(tree.city)
+    assert _torn_for_who_was_robbed(tree) == []
     upkeep.live_on(tree.city)
     assert _said(tree.city) == ["rotated 620102", "granted 620103 2", "granted 620102 2", "granted 620103 3"]
+
+
+def test_a_life_that_was_granted_on_the_other_branch_is_not_granted_twice(tree: Tree) -> None:
+    before = _forked_city(tree, ["granted 620103 2"], ["granted 620102 2"], [])
+    let_go_on(tree.city, COUNTY, f"{2:>032}")
+    assert _said(tree.city)[before:] == ["granted 620103 2", "granted 620102 2"]
+
+
+def _torn_for_who_was_robbed(tree: Tree) -> list[object]:
+    """What the city would say again if the key it signed all that with were in other hands."""
+    with write(tree.city) as batch:
+        mine = replace(batch.roster.members[CITY], revoked=(batch.roster.members[CITY].key.kid,))
+        stolen = replace(batch.roster, members={**batch.roster.members, CITY: mine})
+        return list(torn.torn(batch.conn, stolen, CITY, batch.inc))

@@ -74,9 +74,9 @@ MUTANTS: tuple[Mutant, ...] = (
     m(
         "granted-twice-for-one-restore",
         "R10",
-        "node.service.healing:_grant",
-        "if any(inc.nonce == heal.nonce for inc in batch.roster.members[link.peer].incs):",
-        'if heal.nonce == "":',
+        "node.service.healing:_is_granted",
+        "any(inc.nonce == heal.nonce for inc in batch.roster.members[child].incs)",
+        'heal.nonce == ""',
         needs=_RESTORES,
     ),
     m(
@@ -452,6 +452,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "if not torn:",
         needs=_CLONES,
         elsewhere=f"{_TORN}::test_a_child_whose_key_not_everybody_knows_is_granted_nothing_until_it_is_renewed",
+    ),
+    m(
+        "a-thief-is-said-again",
+        "R9",
+        "node.service.torn:_whole",
+        " and not one.foreign",
+        "",
+        needs=_CLONES,
+        elsewhere=f"{_TORN}::test_a_life_that_said_what_not_everybody_can_read_is_torn_from_there_on",
     ),
     m(
         "torn-comes-after",
