@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.fault.forks import FORKS
 
+LINES = 20
+"""Said on the way where no bar can be shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -57,6 +60,8 @@ def play(title: str, trials: list[Trial], jobs: int = 1, console: Console | None
                 tally.failed.append((trial.name, told.problems))
                 bar.console.print(f"{trial.name}\n  " + "\n  ".join(told.problems), highlight=False, markup=False)
             bar.advance(task)
+            if not bar.console.is_terminal and tally.trials % -(-len(trials) // LINES) == 0:
+                bar.console.print(f"{title}: {tally.trials} of {len(trials)} in {perf_counter() - began:.0f} s")
     tally.seconds = perf_counter() - began
     return tally
 
