@@ -4,7 +4,7 @@ Looks and never mends. Every check says something, good or bad, so that silence 
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -286,6 +286,24 @@ def _parked(ctx: Context, conn: Connection) -> Iterator[Finding]:
         )
 
 
+_REMEDIES: dict[torn.Remedy, Callable[[str], tuple[str, str]]] = {
+    torn.Remedy.RENEW: lambda child: (
+        f"让它换密钥：liandong invite {child} … --renew 原因",
+        f"Give it another key: liandong invite {child} … --renew REASON",
+    ),
+    torn.Remedy.HEAL: lambda _: (
+        "先结束本节点的这一世：liandong heal --reason 原因；恢复之后再体检一次，暂勿给它换密钥",
+        "First end this node's incarnation: liandong heal --reason REASON; then run doctor again. "
+        "Do not renew the child before that",
+    ),
+    torn.Remedy.NONE: lambda _: (
+        "不要给它换密钥：有的节点不认得它，看不懂换密钥，也看不到本节点之后的登记；它可照常工作",
+        "Do not renew it: some nodes do not know it at all, could not read that it has another key, nor what this "
+        "node registers after that. It works on as it is",
+    ),
+}
+
+
 def _alarms(ctx: Context, conn: Connection) -> Iterator[Finding]:
     e = t.equivocations.c
     for author, n in conn.execute(select(e.author, func.count()).group_by(e.author).order_by(e.author)):
@@ -297,14 +315,13 @@ def _alarms(ctx: Context, conn: Connection) -> Iterator[Finding]:
             "Tell that node and its parent: a restored backup, a clone running twice, or a stolen key",
         )
     mine = life.read(conn)
-    for child in sorted(torn.unreadable(conn, current(ctx, conn), ctx.identity.code, mine.inc)):
+    for child, remedy in sorted(torn.unreadable(conn, current(ctx, conn), ctx.identity.code, mine.inc).items()):
         yield Finding(
             "warn",
             f"{child} 现在的密钥不是所有节点都知道：本节点的登记写了两份，不一样；它若要恢复，会一直等",
             f"Not everybody knows the present key of {child}, as this node's registry was written twice, otherwise; "
             "should it heal, it waits",
-            f"让它换密钥：liandong invite {child} … --renew 原因",
-            f"Give it another key: liandong invite {child} … --renew REASON",
+            *_REMEDIES[remedy](child),
         )
     unusable = select(func.count()).where(t.audit.c.action == "list-unusable")
     if n := conn.execute(unusable).scalar_one():

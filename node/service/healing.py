@@ -182,9 +182,9 @@ def _grant(batch: Batch, link: Link, heal: Heal) -> None:
         return
     torn.repeat(batch)
     batch.flush_rows()
-    if _is_granted(batch, link.peer, heal) or link.peer in torn.unreadable(
-        batch.conn, batch.roster, batch.me, batch.inc
-    ):
+    if _is_granted(batch, link.peer, heal):
+        return  # by what was just said again
+    if link.peer in torn.unreadable(batch.conn, batch.roster, batch.me, batch.inc):
         return
     member = batch.roster.members[link.peer]
     granted = member.inc.number

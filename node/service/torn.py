@@ -12,6 +12,7 @@ said again that a key signed that is in other hands.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -97,15 +98,29 @@ def repeat(batch: "Batch") -> int:
     return done
 
 
-def unreadable(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> set[NodeCode]:
+class Remedy(StrEnum):
+    """What a person can do for a child whose present key not everybody knows."""
+
+    RENEW = "renew"
+    HEAL = "heal"
+    """This life has said what not everybody can read, so that nothing it says is read by all; the next one's is."""
+    NONE = "none"
+    """Not everybody knows the child at all, nor could read that it has another key."""
+
+
+def unreadable(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> dict[NodeCode, Remedy]:
     """The children whose present key not everybody knows, as far as this node can tell: what is said under such a key
-    stops this node's registry at who does not. A person renews such a child."""
+    stops this node's registry at who does not."""
     forks = _forks(conn, me, inc)
     if not forks:
-        return set()
+        return {}
     known, _ = _whole(_all_said(conn, roster, me), forks)
     keys = {child: roster.members[child].key.kid for child in roster.children(me)}
-    return {child for child, kid in keys.items() if kid not in known.keys.get(child, ())}
+    return {
+        child: Remedy.HEAL if inc in forks else Remedy.RENEW if child in known.keys else Remedy.NONE
+        for child, kid in keys.items()
+        if kid not in known.keys.get(child, ())
+    }
 
 
 def torn(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> list[RegistryEntry[Any]]:

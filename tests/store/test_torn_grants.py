@@ -246,12 +246,22 @@ def test_a_child_whose_key_not_everybody_knows_is_granted_nothing_until_it_is_re
     before = _forked_city(tree, ["rotated 620102 new"], ["rotated 620102 other"], [])
     let_go_on(tree.city, COUNTY, "ab" * 16)
     assert _said(tree.city)[before:] == []
-    assert any(f"liandong invite {COUNTY}" in finding.do_en for finding in doctor(tree.city))
+    assert _advised(tree.city, f"liandong invite {COUNTY}")
     with write(tree.city) as batch:
         batch.register(*_entry("rotated 620102 newest", batch.roster))
     let_go_on(tree.city, COUNTY, "ab" * 16)
     assert _said(tree.city)[before:] == ["rotated 620102", "granted 620102 2"]
-    assert not any("liandong invite" in finding.do_en for finding in doctor(tree.city))
+    assert not _advised(tree.city, "liandong invite")
+
+
+def test_nobody_is_advised_to_renew_a_child_that_not_everybody_knows(tree: Tree) -> None:
+    """Both branches enrol it, otherwise: that it has another key would stop this life's registry at the others."""
+    _forked_city(tree, ["enrolled 620104 late"], ["enrolled 620104 other"], [])
+    assert _advised(tree.city, "Do not renew it") and not _advised(tree.city, "liandong invite")
+
+
+def _advised(node: Context, what: str) -> bool:
+    return any(what in finding.do_en for finding in doctor(node))
 
 
 def test_what_is_torn_is_said_before_anything_that_stands_on_it(tree: Tree) -> None:
@@ -268,6 +278,7 @@ def test_a_life_that_said_what_not_everybody_can_read_is_torn_from_there_on(tree
     )
     upkeep.live_on(tree.city)
     assert len(_said(tree.city)) == before
+    assert _advised(tree.city, "liandong heal") and not _advised(tree.city, "liandong invite")
     with write(tree.city) as batch:
         life.end(batch, "by-hand")
         batch.actor = "陈"
