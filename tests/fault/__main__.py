@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.fault import kills, line, namespaces, plan, power, restores, scene, strace, weather
 from tests.fault.campaign import Told, Trial, play
-from tests.fault.lab import Lab
+from tests.fault.lab import Labs
 from tests.fault.proxy import Fault
 
 
@@ -71,18 +71,16 @@ def _power(args: argparse.Namespace, folder: Path) -> list[Trial]:
 
 def _net(args: argparse.Namespace, folder: Path) -> list[Trial]:
     namespaces.move_to_hub()
-    lab = Lab(folder / "lab")
-    lab.folder.mkdir()
-    lab.open()
-    atexit.register(lab.close)
+    labs = Labs(folder)
+    atexit.register(labs.close)
     if args.name:
         seed, number = map(int, args.name.split(":"))
-        return [Trial(f"net {seed}:{number} {weather.name_of(number)}", weather.scenario, (lab, seed, number))]
+        return [Trial(f"net {seed}:{number} {weather.name_of(number)}", weather.scenario, (labs, seed, number))]
     numbers = range(60 if args.count is None else args.count)
     if args.count and args.count < len(weather.TROUBLES):
         numbers = random.Random(args.seed).sample(range(3 * len(weather.TROUBLES)), args.count)
     return [
-        Trial(f"net {args.seed}:{number} {weather.name_of(number)}", weather.scenario, (lab, args.seed, number))
+        Trial(f"net {args.seed}:{number} {weather.name_of(number)}", weather.scenario, (labs, args.seed, number))
         for number in numbers
     ]
 

@@ -24,6 +24,8 @@ from tests.nodes import join, lane, settle
 
 PORT = 8000
 START_S = 60.0
+SCENARIOS = 20
+"""In one lab."""
 
 
 def address(code: str) -> str:
@@ -107,3 +109,27 @@ class Lab(Crew):
             node.machine.heal()
             if node.process is None:
                 node.start()
+
+
+@dataclass
+class Labs:
+    """One lab after another: all that a lab was ever answered is asked for after each scenario, so that they cost more
+    and more in it."""
+
+    folder: Path
+    given: int = 0
+    lab: Lab | None = None
+
+    def next(self) -> Lab:
+        """Where the next scenario is played."""
+        if self.lab is None or self.given % SCENARIOS == 0:
+            self.close()
+            self.lab = Lab(self.folder / f"lab-{self.given}")
+            self.lab.folder.mkdir()
+            self.lab.open()
+        self.given += 1
+        return self.lab
+
+    def close(self) -> None:
+        if self.lab is not None:
+            self.lab.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.fault.campaign import Told
 from tests.fault.clerk import Unanswered
 from tests.fault.crew import CODES, PARENT, PROVINCE, TREE, until
-from tests.fault.lab import Lab
+from tests.fault.lab import Lab, Labs
 
 BAD_WEATHER_S = 6.0
 CONVERGED_S = 60.0
@@ -108,9 +108,9 @@ def name_of(number: int) -> str:
     return f"{TROUBLES[number % len(TROUBLES)].__name__.replace('_', ' ')} {way}"
 
 
-def scenario(lab: Lab, seed: int, number: int) -> Told:
+def scenario(labs: Labs, seed: int, number: int) -> Told:
     """People work while there is trouble; then it ends, and within a minute all of them agree."""
-    chance = random.Random(f"{seed} {number}")
+    lab, chance = labs.next(), random.Random(f"{seed} {number}")
     trouble, way = TROUBLES[number % len(TROUBLES)], number // len(TROUBLES) % 3
     told, before = Told(), len(lab.record)
     _work(lab, chance, 1.0)
