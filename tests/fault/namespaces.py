@@ -28,6 +28,7 @@ class Machine:
         self._holder.go()
         self._holder.hear()
         inside, outside = "eth0", f"port{number}"
+        self._port = outside
         pid = str(self._holder.pid)
         _run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", pid)
         _run("ip", "link", "set", outside, "master", "hub", "up")
@@ -49,6 +50,7 @@ class Machine:
         _run("nsenter", f"--net={self.namespace}", *command)
 
     def end(self) -> None:
+        _run("ip", "link", "del", self._port)  # by itself it would go some time after the namespace
         self._holder.end()
 
     def deaf_to(self, other: "Machine") -> None:
