@@ -152,10 +152,11 @@ def enrol(roster: Roster, statement: Statement) -> Roster:
             raise Deferred("unknown-key", f"{entry.author} {entry.inc.number}")
     if isinstance(entry.body, Published):
         return replace(roster, heads=heads)
-    return replace(_evolve(roster, entry, statement.id), heads=heads)
+    return replace(after(roster, entry, statement.id), heads=heads)
 
 
-def _evolve(roster: Roster, entry: RegistryEntry[object], id: Digest) -> Roster:
+def after(roster: Roster, entry: RegistryEntry[object], id: Digest) -> Roster:
+    """The roster after what an entry says of a child, wherever it stands. Raises Deferred, Held, BadKey."""
     body = entry.body
     if isinstance(body, Enrolled):
         return _add_child(roster, entry.author, body, id)

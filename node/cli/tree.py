@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command("invite")(invite)
     app.command("join")(join)
     app.command("enrol")(enrol)
+    app.command("ratify")(ratify)
 
 
 def invite(
@@ -123,3 +124,39 @@ def enrol(
     target.write_bytes(answer)
     say("请把答复带回下级运行 / Carry the answer back: liandong join TOKEN --enrolment FILE")
     say(str(target))
+
+
+def ratify(
+    code: Annotated[str, typer.Argument(help="体检点名的下级 / The child that doctor names.")],
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问 / Do not ask.")] = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """追认下级：本节点的登记写了两份，它或它的密钥只有另一份说到。Ratify a child that another branch enrols.
+
+    \b
+    体检（liandong doctor）点名时才用，先与对方核对密钥：它那里体检的第二行
+    Only where doctor names the child. Compare the key with its office first: the second line of doctor there.
+    """
+    from node.service import life, remedy
+    from node.service import roster as rosters
+    from node.service.commit import Batch
+    from node.service.torn import kid
+    from node.store.engine import reading
+    from schemas.registry import Card
+
+    ctx = node(data, database)
+    with reading(ctx.engine) as conn:
+        inc = life.read(conn).inc
+        words = remedy.to_ratify(conn, rosters.current(ctx, conn), ctx.identity.code, inc, code)
+    card: Card = words[-1].entry.body.node
+    say(f"{card.code} {card.name}  {card.tier}  {card.url}")
+    say(f"密钥 / Key: {kid(card)}")
+    if not yes:
+        typer.confirm("这是本单位接纳的下级？/ Did this office enrol it?", abort=True)
+
+    def act(batch: Batch) -> Card:
+        return remedy.ratify(batch, code, card)
+
+    commit(ctx, "enrol", act)
+    say(f"已追认 {code} / {code} is ratified")

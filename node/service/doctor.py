@@ -4,7 +4,7 @@ Looks and never mends. Every check says something, good or bad, so that silence 
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -14,10 +14,11 @@ from sqlalchemy.exc import DBAPIError
 
 from node.clock import parse_instant
 from node.context import Context
-from node.service import guard, healing, life, log, torn
+from node.service import guard, healing, life, log
 from node.service.backup import last_backup
 from node.service.identity import BOX_KEY, SIGNING_KEY
 from node.service.links import state
+from node.service.remedy import Remedy, remedies
 from node.service.roster import current
 from node.store import health, office, schema
 from node.store import links as link_rows
@@ -118,7 +119,8 @@ def _keys(ctx: Context) -> Iterator[Finding]:
             f"chmod 600 in {ctx.settings.data}; tell the parent node if they may have been copied",
         )
     else:
-        yield Finding("ok", "密钥文件只有本账号能读", "The key files are this account's alone")
+        kid = ctx.identity.signer.kid
+        yield Finding("ok", f"密钥 {kid}，文件只有本账号能读", f"Key {kid}; its files are this account's alone")
 
 
 def _database(ctx: Context, conn: Connection) -> Iterator[Finding]:
@@ -286,20 +288,69 @@ def _parked(ctx: Context, conn: Connection) -> Iterator[Finding]:
         )
 
 
-_REMEDIES: dict[torn.Remedy, Callable[[str], tuple[str, str]]] = {
-    torn.Remedy.RENEW: lambda child: (
-        f"让它换密钥：liandong invite {child} … --renew 原因",
-        f"Give it another key: liandong invite {child} … --renew REASON",
+_KEY_UNKNOWN = (
+    "{child} 现在的密钥不是所有节点都知道：本节点的登记写了两份，不一样；它若要恢复，会一直等",
+    "Not everybody knows the present key of {child}, as this node's registry was written twice, otherwise; "
+    "should it heal, it waits",
+)
+_CHILD_UNKNOWN = (
+    "{child} 是不是本节点的下级，各节点说法不一：本节点的登记写了两份，不一样",
+    "Not everybody knows {child} as a child of this node, as its registry was written twice, otherwise",
+)
+_REMEDIES: dict[Remedy, tuple[tuple[str, str], tuple[str, str]]] = {
+    Remedy.RENEW: (
+        _KEY_UNKNOWN,
+        (
+            "让它换密钥：liandong invite {child} … --renew 原因",
+            "Give it another key: liandong invite {child} … --renew REASON",
+        ),
     ),
-    torn.Remedy.HEAL: lambda _: (
-        "先结束本节点的这一世：liandong heal --reason 原因；恢复之后再体检一次，暂勿给它换密钥",
-        "First end this node's incarnation: liandong heal --reason REASON; then run doctor again. "
-        "Do not renew the child before that",
+    Remedy.KEY: (
+        (
+            "本节点的登记写了两份，另一份给了 {child} 另一把密钥；它若用那把密钥，本节点不认得",
+            "This node's registry was written twice, and the other branch gives {child} another key; "
+            "what it signs with that is not known here",
+        ),
+        (
+            "它用的就是那把：liandong ratify {child}；否则让它换密钥：liandong invite {child} … --renew 原因",
+            "If that is the key it has: liandong ratify {child}; otherwise give it another: "
+            "liandong invite {child} … --renew REASON",
+        ),
     ),
-    torn.Remedy.NONE: lambda _: (
-        "不要给它换密钥：有的节点不认得它，看不懂换密钥，也看不到本节点之后的登记；它可照常工作",
-        "Do not renew it: some nodes do not know it at all, could not read that it has another key, nor what this "
-        "node registers after that. It works on as it is",
+    Remedy.RATIFY: (
+        _CHILD_UNKNOWN,
+        (
+            "确是本单位接纳的：liandong ratify {child}；不是的，什么也不要做，并查明谁用过本节点的密钥",
+            "If this office did enrol it: liandong ratify {child}; if not, do nothing for it, and find out who has had "
+            "this node's key",
+        ),
+    ),
+    Remedy.LIVE: (
+        (
+            "{child} 现在这一世不是所有节点都知道：本节点的登记写了两份，不一样",
+            "Not everybody knows the present incarnation of {child}, as this node's registry was written twice, "
+            "otherwise",
+        ),
+        (
+            "请 {child} 在它那里运行 liandong heal --reason 原因",
+            "Ask {child} to run there: liandong heal --reason REASON",
+        ),
+    ),
+    Remedy.HEAL: (
+        _KEY_UNKNOWN,
+        (
+            "先结束本节点的这一世：liandong heal --reason 原因；恢复之后再体检一次，暂勿给它换密钥",
+            "First end this node's incarnation: liandong heal --reason REASON; then run doctor again. "
+            "Do not renew {child} before that",
+        ),
+    ),
+    Remedy.NONE: (
+        _CHILD_UNKNOWN,
+        (
+            "不要给它换密钥：有的节点不认得它，看不懂换密钥，也看不到本节点之后的登记；它可照常工作",
+            "Do not renew it: some nodes do not know it at all, could not read that it has another key, nor what this "
+            "node registers after that. It works on as it is",
+        ),
     ),
 }
 
@@ -315,14 +366,9 @@ def _alarms(ctx: Context, conn: Connection) -> Iterator[Finding]:
             "Tell that node and its parent: a restored backup, a clone running twice, or a stolen key",
         )
     mine = life.read(conn)
-    for child, remedy in sorted(torn.unreadable(conn, current(ctx, conn), ctx.identity.code, mine.inc).items()):
-        yield Finding(
-            "warn",
-            f"{child} 现在的密钥不是所有节点都知道：本节点的登记写了两份，不一样；它若要恢复，会一直等",
-            f"Not everybody knows the present key of {child}, as this node's registry was written twice, otherwise; "
-            "should it heal, it waits",
-            *_REMEDIES[remedy](child),
-        )
+    for child, wanted in remedies(conn, current(ctx, conn), ctx.identity.code, mine.inc).items():
+        what, then = _REMEDIES[wanted]
+        yield Finding("warn", *(text.format(child=child) for text in (*what, *then)))
     unusable = select(func.count()).where(t.audit.c.action == "list-unusable")
     if n := conn.execute(unusable).scalar_one():
         yield Finding(

@@ -4,11 +4,11 @@ Which of the two came first differs from node to node, so until a claim each nod
 names one by standing on it: there the held entries become the way to it; everywhere else they become orphans.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Connection, Select, func, or_, select, update
 
 from node.store.codec import inc_text
 from node.store.tables import entries, orphans, parked, registry, remarks, statements
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 CODES = ("fork", "frozen", "wrong-prev", "gap")
 """What an entry is kept for that stands on or beside an entry that came second."""
+_BESIDE = (
+    parked.c.topic.is_(None),
+    parked.c.state.in_(("held", "deferred")),
+    parked.c.code.in_(("equivocation", "wrong-prev", "gap")),
+)
+"""Where registry entries are kept of branches that this node does not go by, among others."""
+_IS_BESIDE = select(parked.c.raw).where(*_BESIDE).order_by(parked.c.id)
+BESIDE_LAST = select(func.max(parked.c.id)).where(*_BESIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,11 @@ def held(batch: "Batch", topic: TopicId) -> list[HeldEntry]:
         if waits and batch.topic_of_entry(statement.id) is None:  # kept twice, it may be applied by now
             found.setdefault(statement.id, HeldEntry(statement, row.peer, statement.id in stored))
     return sorted(found.values(), key=lambda one: (one.statement.payload.term, one.statement.payload.seq))
+
+
+def registry_beside(conn: Connection) -> Iterator[bytes]:
+    """Each entry once that may be of a branch of somebody's registry that this node does not go by."""
+    yield from dict.fromkeys(conn.execute(_IS_BESIDE).scalars())
 
 
 def path_to(batch: "Batch", topic: TopicId, claim: Statement) -> list[HeldEntry]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from node.context import Context
 from node.domain.refusals import Invalid, NotFound
-from node.service import compare, life, torn
+from node.service import compare, life, remedy, torn
 from node.service.commit import Batch
 from node.service.life import Life
 from node.service.retry import retry_keys
@@ -184,7 +184,7 @@ def _grant(batch: Batch, link: Link, heal: Heal) -> None:
     batch.flush_rows()
     if _is_granted(batch, link.peer, heal):
         return  # by what was just said again
-    if link.peer in torn.unreadable(batch.conn, batch.roster, batch.me, batch.inc):
+    if not remedy.is_grantable(batch, link.peer):
         return
     member = batch.roster.members[link.peer]
     granted = member.inc.number

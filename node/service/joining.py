@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, select, update
 
 from node.context import Context
 from node.domain.refusals import BadToken, Invalid
-from node.service import guard, life, torn
+from node.service import guard, life, remedy, torn
 from node.service.commit import Batch, write
 from node.service.create import card_of, record_grant
 from node.service.roster import open_anchor
@@ -161,6 +161,8 @@ def finish_join(ctx: Context, token: str, answer: bytes) -> None:
 def _enrol(batch: Batch, request: JoinRequest, key: bytes, invited: Row[Any]) -> bytes:
     check_public_key(key)
     if invited.renewal is None:
+        if remedy.remedy(batch, request.node.code) is not None:
+            raise Held("code-taken", request.node.code)
         batch.register("enrolled", Enrolled(node=request.node, inc=Incarnation(1, request.nonce)))
     else:
         _renew(batch, request, invited)
@@ -181,6 +183,7 @@ def _renew(batch: Batch, request: JoinRequest, invited: Row[Any]) -> None:
     if batch.roster.members[link.peer].had_key(request.node.key):
         raise Held("key-taken", request.node.code)
     torn.repeat(batch)
+    remedy.check_renewable(batch, link.peer)
     closed = StreamEnd(inc=link.received_inc, seq=link.received_seq, hash=link.received_hash)
     rotated = Rotated(node=request.node, revoked=invited.revoked, closed=closed, reason=invited.renewal)
     batch.register("rotated", rotated)
@@ -226,6 +229,7 @@ def _check_invited(batch: Batch, code: NodeCode, tier: Tier, renewal: Renewal | 
         if member is None or member.parent != batch.me or member.tier is not tier:
             message = f"{code} is no {tier} enrolled below this node"
             raise Invalid("code", message, rule="not_enrolled_below", code=code, tier=tier.value)
+        remedy.check_renewable(batch, code)
         return
     if tier.rank >= batch.ctx.identity.tier.rank:
         mine = batch.ctx.identity.tier
@@ -233,6 +237,9 @@ def _check_invited(batch: Batch, code: NodeCode, tier: Tier, renewal: Renewal | 
     if member is not None:
         message = f"{code} is enrolled already; for a new machine of it renew the invitation"
         raise Invalid("code", message, rule="enrolled_already", code=code)
+    if remedy.remedy(batch, code) is not None:
+        message = f"another branch of this node's registry enrols {code}"
+        raise Invalid("code", message, rule="enrolled_elsewhere", code=code)
     tree = batch.lists.tree
     if code in tree and batch.me in tree and not tree.is_within(code, batch.me):
         message = f"{code} does not lie within {batch.me}"

@@ -4,13 +4,15 @@ A process keeps no incarnation of its own: whichever of several workers notices 
 signing with the next transaction (SPEC 14).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, delete, exists, select, union_all, update
+from sqlalchemy import Connection, Row, and_, delete, or_, select, union_all, update
 
 from node.context import Context
+from node.service import forks
 from node.store import links as link_rows
 from node.store import log as log_rows
 from node.store import tables as t
@@ -18,6 +20,8 @@ from node.store.codec import inc_of, inc_text
 from node.store.engine import reading
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
 from schemas.registry import Enrolled, Granted
+from sync.errors import SyncError
+from sync.sealing import REGISTRY, open_statement, parse
 from sync.stream import stream_start
 
 if TYPE_CHECKING:
@@ -175,18 +179,37 @@ def _stop_liar(batch: "Batch", before: Life) -> None:
     """A neighbour that said it knew more, and then had nothing to show for it, would do so again (SPEC 14.1).
 
     A statement that is held as half of a contradiction is something: what this node signed and forgot may be just that.
+    Whoever brings it first spares the others to show it, for a neighbour says nothing that is here.
     """
     why, _, peer = (before.healing_why or "").partition(" ")
     link = batch.link(peer) if why == KNOWS_MORE and peer else None
     if link is None or before.healing_since is None:
         return
-    s, p, since = t.statements.c, t.parked.c, before.healing_since
-    came = select(s.id).where(s.source == peer, s.at >= since)
-    proof = exists().where(t.equivocations.c.other == p.statement)
-    shown = select(p.statement).where(p.peer == peer, p.at >= since, proof)
-    if batch.conn.execute(union_all(came, shown).limit(1)).first() is None:
+    s, p, e, since = t.statements.c, t.parked.c, t.equivocations.c, before.healing_since
+    came = select(s.id).where(or_(s.source == peer, and_(s.author == batch.me, s.source.is_not(None))), s.at >= since)
+    mine = or_(p.peer == peer, e.author == batch.me)
+    shown = select(p.statement).join(t.equivocations, e.other == p.statement).where(mine, p.at >= since)
+    if batch.conn.execute(union_all(came, shown).limit(1)).first() is None and not _has_another(batch, before):
         link.stopped, link.dirty = "peer-knows-more", True
         batch.audit("link-stopped", None, "alarm", peer=peer, why=KNOWS_MORE)
+
+
+def _has_another(batch: "Batch", before: Life) -> bool:
+    """Whether a later life than the last is granted to this node that it does not live in, be it in an entry that it
+    must hold: who took that branch of its parent's registry knows more indeed."""
+    return any(inc > before.stream_inc and inc != batch.inc for inc in _granted_here(batch))
+
+
+def _granted_here(batch: "Batch") -> Iterator[Incarnation]:
+    yield from batch.roster.members[batch.me].incs
+    for raw in forks.registry_beside(batch.conn):
+        try:
+            said = open_statement(parse(raw), batch.roster.keyring)
+        except SyncError:
+            continue
+        body = said.payload.body if said.typ == REGISTRY else None
+        if isinstance(body, Granted) and body.node == batch.me:
+            yield body.inc
 
 
 def _restart_stream(batch: "Batch", peer: NodeCode, before: Incarnation) -> None:

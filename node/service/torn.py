@@ -5,26 +5,27 @@ of a child, a key or a life that was named on this one, nor of anything that was
 said of it later. In a later life the same words have a place of their own.
 
 Said is only what can stand everywhere: an entry that somebody must hold, or cannot read, stops all that is behind it.
-So children and keys are those this node goes by itself, as long as the other branch says nothing of them, of keys the
-present one; lives are those of both branches, since all were lived in, under keys that everybody knows then. Nothing is
-said again that a key signed that is in other hands.
+So children and keys are those this node goes by itself, as long as the other branch says nothing else of them; lives
+are those of both branches, since all were lived in, under keys that everybody knows then. Nothing is said again that a
+key signed that is in other hands. What is left is for a person to decide: see `remedy`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from itertools import groupby, islice, product
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from node.service import forks
 from node.store import tables as t
 from node.store.codec import inc_of
-from schemas.ids import Incarnation, KeyId, NodeCode
+from schemas.ids import Digest, Incarnation, KeyId, NodeCode
 from schemas.registry import Card, Enrolled, Granted, Rotated
 from schemas.statement import RegistryEntry
 from sync.errors import SyncError
 from sync.keys import thumbprint, unb64
-from sync.roster import Roster
+from sync.roster import Roster, after
 from sync.sealing import REGISTRY, Statement, open_statement, parse
 from sync.strict import strict_json
 
@@ -42,45 +43,75 @@ _APPLIED = (
     .join(t.registry, t.registry.c.id == t.statements.c.id)
     .where(t.registry.c.author == bindparam("me"), t.registry.c.kind.in_(("enrolled", "rotated", "granted")))
 )
-_BESIDE_IT = (
-    t.parked.c.topic.is_(None),
-    t.parked.c.state.in_(("held", "deferred")),
-    t.parked.c.code.in_(("equivocation", "wrong-prev", "gap")),
-)
-"""Where the entries of the other branches are kept, among others."""
-_BESIDE = select(t.parked.c.raw).where(*_BESIDE_IT).order_by(t.parked.c.id)
-KEPT_LAST = select(func.max(t.parked.c.id)).where(*_BESIDE_IT)
+
+
+READERS_MAX = 64
+"""Of those who took this or that branch of several registries that fork, so many are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """`here`: applied, and not held; `foreign`: signed with a key that is in other hands now."""
+class Said:
+    """An entry of this node about a child. `here`: applied, and not held; `foreign`: signed with a key that is in other
+    hands now."""
 
     entry: RegistryEntry[Any]
+    id: Digest
     here: bool
     foreign: bool
 
+    @property
+    def card(self) -> Card | None:
+        """Whom it names, and by which key; None where it is a grant."""
+        return self.entry.body.node if isinstance(self.entry.body, Enrolled | Rotated) else None
+
+    @property
+    def code(self) -> NodeCode:
+        code: NodeCode = self.entry.body.node if self.card is None else self.card.code
+        return code
+
 
 @dataclass
-class _Known:
-    """What everybody knows of this node's children: the keys of each, and lives."""
+class Past:
+    """All that this node said of its children, in order. `readers`: what those know of them who took another branch,
+    as far as this node can tell; `spoilt`: the present life has said what not all of them can read."""
 
-    keys: dict[NodeCode, set[KeyId]] = field(default_factory=dict)
-    lives: set[tuple[NodeCode, Incarnation]] = field(default_factory=set)
+    mine: Roster
+    said: list[Said]
+    readers: list[Roster] = field(default_factory=list)
+    spoilt: bool = False
 
-    def takes(self, entry: RegistryEntry[Any]) -> bool:
-        """Whether everybody can read the next entry; then they know what it says."""
-        body, card = entry.body, _card(entry)
-        if isinstance(body, Granted):
-            readable = body.key in self.keys.get(body.node, ())
-            if readable:
-                self.lives.add((body.node, body.inc))
-            return readable
-        assert card is not None  # noqa: S101 - nothing else is read
-        if isinstance(body, Rotated) and card.code not in self.keys:
-            return False
-        self.keys.setdefault(card.code, set()).add(_kid(card))
-        return True
+    @property
+    def everybody(self) -> list[Roster]:
+        return [self.mine, *self.readers]
+
+    def names(self, code: NodeCode, here: bool, foreign: bool = False) -> list[Said]:
+        """What one side says of who a child is, and under which keys."""
+        some = (one for one in self.said if one.card is not None and one.code == code and one.here is here)
+        return [one for one in some if foreign or not one.foreign]
+
+    def agree(self, code: NodeCode) -> bool:
+        """Whether everybody knows a child, by its present key."""
+        found = [roster.get(code) for roster in self.everybody]
+        return len({member.key.kid if member else None for member in found}) == 1 and found[0] is not None
+
+    def plan(self, words: Iterable[Said], code: NodeCode) -> list[Said]:
+        """Which of these words tell somebody something, where all that is read by everybody and makes them agree of a
+        child; otherwise none."""
+        tried, news = Past(self.mine, self.said, self.readers), []
+        for one in words:
+            try:
+                told = tried.tell(one)
+            except SyncError:
+                return []
+            news += [one] if told else []
+        return news if tried.agree(code) else []
+
+    def tell(self, one: Said) -> bool:
+        """Everybody reads it; whether it told anybody anything. Raises SyncError, having told nobody."""
+        told = [after(roster, one.entry, one.id) for roster in self.everybody]
+        changed = any(a is not b for a, b in zip(told, self.everybody, strict=True))
+        self.mine, self.readers = told[0], told[1:]
+        return changed
 
 
 def repeat(batch: "Batch") -> int:
@@ -98,90 +129,118 @@ def repeat(batch: "Batch") -> int:
     return done
 
 
-class Remedy(StrEnum):
-    """What a person can do for a child whose present key not everybody knows."""
-
-    RENEW = "renew"
-    HEAL = "heal"
-    """This life has said what not everybody can read, so that nothing it says is read by all; the next one's is."""
-    NONE = "none"
-    """Not everybody knows the child at all, nor could read that it has another key."""
-
-
-def unreadable(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> dict[NodeCode, Remedy]:
-    """The children whose present key not everybody knows, as far as this node can tell: what is said under such a key
-    stops this node's registry at who does not."""
-    forks = _forks(conn, me, inc)
-    if not forks:
-        return {}
-    known, _ = _whole(_all_said(conn, roster, me), forks)
-    keys = {child: roster.members[child].key.kid for child in roster.children(me)}
-    return {
-        child: Remedy.HEAL if inc in forks else Remedy.RENEW if child in known.keys else Remedy.NONE
-        for child, kid in keys.items()
-        if kid not in known.keys.get(child, ())
-    }
-
-
 def torn(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> list[RegistryEntry[Any]]:
     """What this node said on a branch and nowhere else, in order.
 
     Nothing where it has no life to say it in, or has said in this one what not everybody can read: the next mends that.
     """
-    forks = _forks(conn, me, inc) if inc.number else {}
-    known, rest = _whole(_all_said(conn, roster, me), forks) if forks else (_Known(), [])
-    if inc in forks:
-        return []
-    otherwise = {card.code for one in rest if not one.here and (card := _card(one.entry)) is not None}
-    again = []
-    for one in rest:
-        card = _card(one.entry)
-        if card is None or not one.here or card.code in otherwise or _kid(card) in known.keys.get(card.code, ()):
+    found = past(conn, roster, me, inc) if inc.number else None
+    return again(found) if found is not None and not found.spoilt else []
+
+
+def past(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> Past | None:
+    """All that was said and who knows it; None where no earlier registry of this node forks."""
+    proven = {inc_of(row.inc): row[1] for row in conn.execute(_FORKS, {"me": me}) if inc_of(row.inc) != inc}
+    return told(roster, me, _all_said(conn, roster, me), proven, inc) if proven else None
+
+
+def told(
+    roster: Roster, me: NodeCode, said: Iterable[Said], proven: Mapping[Incarnation, int], inc: Incarnation
+) -> Past:
+    """The same of what was said; `proven`: from where on the registry of a life is proven to fork; `inc`: the present
+    life."""
+    found = Past(roster, sorted(said, key=lambda one: (one.entry.inc, one.entry.seq)))
+    lives = [list(some) for _, some in groupby(found.said, key=lambda one: one.entry.inc)]
+    ways = [list(_branches(some, proven.get(some[0].entry.inc))) for some in lives]
+    above = {code: roster.members[code] for code in (me, *roster.ancestors(me))}
+    for way in islice(product(*ways), 1, READERS_MAX):  # the first is this node's own
+        reader = Roster(above, anchor=roster.anchor)
+        for some in way:
+            reader, whole = _read_on(reader, some)
+            found.spoilt |= not whole and some[0].entry.inc == inc
+        found.readers.append(reader)
+    return found
+
+
+def again(found: Past) -> list[RegistryEntry[Any]]:
+    """What of it can stand everywhere, and somebody does not know; everybody knows it then."""
+    return [*_names(found), *_lives(found)]
+
+
+def kid(card: Card) -> KeyId:
+    return thumbprint(unb64(card.key))
+
+
+def _branches(life: Sequence[Said], fork: int | None) -> Iterator[list[Said]]:
+    """What a life said, by each branch of its registry: this node's own first."""
+    yield [one for one in life if one.here]
+    if fork is None:
+        return
+    whole, others = [one for one in life if one.here and one.entry.seq < fork], list[list[Said]]()
+    for one in life:
+        if not one.here and not one.foreign and one.entry.seq >= fork:
+            branch = next((branch for branch in others if branch[-1].entry.seq < one.entry.seq), None)
+            if branch is None:
+                others.append(branch := [])
+            branch.append(one)
+    yield from ([*whole, *branch] for branch in others or [[]])
+
+
+def _read_on(reader: Roster, some: Sequence[Said]) -> tuple[Roster, bool]:
+    """Up to what it cannot read, behind which it reads nothing; whether that was all."""
+    for one in some:
+        try:
+            reader = after(reader, one.entry, one.id)
+        except SyncError:
+            return reader, False
+    return reader, True
+
+
+def _names(found: Past) -> Iterator[RegistryEntry[Any]]:
+    """Children, and the keys of each up to the present one: those between were lived under, and it is the one before
+    that a rotation calls revoked."""
+    for code in dict.fromkeys(one.code for one in found.said if one.here):
+        if not found.agree(code) and not any(_knows_more(roster, found.mine, code) for roster in found.readers):
+            for one in found.plan(found.names(code, here=True), code):
+                found.tell(one)
+                yield one.entry
+
+
+def _knows_more(reader: Roster, mine: Roster, code: NodeCode) -> bool:
+    """Whether it knows a key of a child that this node does not, or the child by another enrolment."""
+    child, member = reader.get(code), mine.members[code]
+    if child is None:
+        return False
+    had = {key.kid for key in member.keys}
+    return (child.born, child.incs[0]) != (member.born, member.incs[0]) or any(key.kid not in had for key in child.keys)
+
+
+def _lives(found: Past) -> Iterator[RegistryEntry[Any]]:
+    for one in found.said:
+        member = found.mine.get(one.code)
+        if one.foreign or member is None or not isinstance(one.entry.body, Granted):
             continue
-        if isinstance(one.entry.body, Rotated):
-            wanted = roster.members[card.code].card.key == card.key
-        else:
-            wanted = card.code not in known.keys
-        if wanted and known.takes(one.entry):
-            again.append(one.entry)
-    for entry in (one.entry for one in rest if isinstance(one.entry.body, Granted)):
-        node, life, key = entry.body.node, entry.body.inc, entry.body.key
-        if (node, life) not in known.lives and key not in roster.members[node].revoked and known.takes(entry):
-            again.append(entry)
-    return again
+        if one.entry.body.key in member.revoked or (one.entry.body.inc > member.inc and not found.agree(one.code)):
+            continue  # the second: it would live by this one then, under a key it may have no more
+        try:
+            if found.tell(one):
+                yield one.entry
+        except SyncError:
+            continue
 
 
-def _forks(conn: Connection, me: NodeCode, inc: Incarnation) -> dict[Incarnation, int]:
-    """The place from which on each earlier registry of this node is torn."""
-    found = conn.execute(_FORKS, {"me": me}).all()
-    return {inc_of(row.inc): row[1] for row in found if inc_of(row.inc) != inc}
-
-
-def _whole(said: Iterable[_Said], forks: dict[Incarnation, int]) -> tuple[_Known, list[_Said]]:
-    """What everybody knows by what is not torn, and the rest, in order, but what may not be this node's own word. A
-    registry is torn also from an entry on that not everybody can read; `forks` then has it."""
-    known, rest = _Known(), []
-    for one in sorted(said, key=lambda one: (one.entry.inc, one.entry.seq)):
-        entry, whole = one.entry, one.entry.seq < forks.get(one.entry.inc, 1 + one.entry.seq)
-        if whole and one.here and not known.takes(entry):
-            forks[entry.inc], whole = entry.seq, False
-        if not whole and not one.foreign:
-            rest.append(one)
-    return known, rest
-
-
-def _all_said(conn: Connection, roster: Roster, me: NodeCode) -> Iterator[_Said]:
-    """All that this node said of its children, as far as it is here."""
-    mine = roster.members[me]
-    for query in (_APPLIED, _BESIDE):
-        for raw in conn.execute(query, {"me": me} if query is _APPLIED else {}).scalars():
+def _all_said(conn: Connection, roster: Roster, me: NodeCode) -> Iterator[Said]:
+    """All that this node said of its children, as far as it is here, each entry once."""
+    revoked = roster.members[me].revoked
+    for raws, here in ((conn.execute(_APPLIED, {"me": me}).scalars(), True), (forks.registry_beside(conn), False)):
+        for raw in raws:
             said = _read(raw, roster, me)
             if said is not None:
-                yield _Said(said.payload, query is _APPLIED, said.kid in mine.revoked)
+                yield Said(said.payload, said.id, here, said.kid in revoked)
 
 
 def _read(raw: bytes, roster: Roster, me: NodeCode) -> Statement | None:
-    """An entry of this node about a child of its, None where it is anything else.
+    """An entry of this node about a child of its, or about who is not enrolled here; None where it is anything else.
 
     Of itself a root speaks where its life begins, which no fork can hide.
     """
@@ -193,14 +252,6 @@ def _read(raw: bytes, roster: Roster, me: NodeCode) -> Statement | None:
     except SyncError:
         return None  # kept unread, or by a state of the registry that a restore forgot
     body = said.payload.body
-    code = body.node if isinstance(body, Granted) else getattr(_card(said.payload), "code", None)
+    code = body.node if isinstance(body, Granted) else body.node.code if isinstance(body, Enrolled | Rotated) else None
     child = roster.get(code) if code is not None else None
-    return said if child is not None and child.parent == me else None
-
-
-def _card(entry: RegistryEntry[Any]) -> Card | None:
-    return entry.body.node if isinstance(entry.body, Enrolled | Rotated) else None
-
-
-def _kid(card: Card) -> KeyId:
-    return thumbprint(unb64(card.key))
+    return said if code is not None and (child is None or child.parent == me) else None

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from node.context import Context
-from node.service import claims, guard, healing, life, torn
+from node.service import claims, forks, guard, healing, life, torn
 from node.service.commit import write
 from node.service.decide import expire
 from node.service.retry import retry_keys, settle_what_came
@@ -56,7 +56,7 @@ def say_again(ctx: Context) -> int:
     """
     with reading(ctx.engine) as conn:
         flags = read_flags(conn)
-        seen = (flags.inc, flags.registry, flags.equivocations, conn.execute(torn.KEPT_LAST).scalar())
+        seen = (flags.inc, flags.registry, flags.equivocations, conn.execute(forks.BESIDE_LAST).scalar())
         if not flags.equivocations or ctx.cache.get(TORN) == seen:
             return 0
         found = torn.torn(conn, current(ctx, conn), ctx.identity.code, flags.inc)

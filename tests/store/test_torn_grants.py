@@ -10,23 +10,17 @@ from node.context import Context
 from node.service import healing, life, torn, upkeep
 from node.service import roster as rosters
 from node.service.commit import write
-from node.service.doctor import doctor
 from node.service.receipt import root_key, topic_receipt
 from node.service.verify import verify
 from node.store import links
 from node.store import tables as t
-from node.store.codec import inc_text
 from node.store.engine import reading
-from schemas.ids import Incarnation, NodeCode, Tier
-from schemas.registry import Card, Enrolled, Granted, Rotated
-from schemas.statement import Frozen
-from sync.chain import header
+from schemas.ids import Incarnation, NodeCode
+from schemas.registry import Rotated
 from sync.keys import b64, thumbprint, unb64
 from sync.receipt import read_receipt
-from sync.roster import Roster
-from sync.sealing import REGISTRY, author, parse
-from sync.strict import strict_json
-from tests.store.lives import brought_back, hand_over, heal, let_go_on, opened, saved
+from tests.store.forked import advised, entry, forked_city, said
+from tests.store.lives import brought_back, heal, let_go_on, opened, saved
 from tests.store.logs import sign
 from tests.store.tree import CITY, COUNTY, OTHER, Tree
 from tests.wire import cast as c
@@ -148,6 +142,25 @@ def _forked(node: Context) -> list[NodeCode]:
         ),
         (["rotated 620102 new"], ["granted 620103 2"], ["rotated 620102 newer"], ["granted 620103 2"]),
         (["granted 620102 2"], ["rotated 620103 new", "granted 620103 2 new"], [], ["granted 620102 2"]),
+        (["rotated 620102 new"], ["granted 620102 2", "rotated 620102 other"], [], []),
+        (
+            ["rotated 620102 new", "granted 620102 2 new", "rotated 620102 newer"],
+            ["granted 620103 2"],
+            [],
+            ["rotated 620102", "rotated 620102", "granted 620103 2", "granted 620102 2"],
+        ),
+        (
+            ["rotated 620102 old", "rotated 620102 new", "rotated 620102 newer"],
+            ["rotated 620102 newer", "rotated 620102 new"],
+            [],
+            [],
+        ),
+        (
+            ["enrolled 620104 late", "rotated 620104 new"],
+            ["enrolled 620104 late", "granted 620103 2"],
+            [],
+            ["rotated 620104", "granted 620103 2"],
+        ),
     ],
     ids=[
         "lives",
@@ -157,76 +170,21 @@ def _forked(node: Context) -> list[NodeCode]:
         "a key named twice",
         "a key no more",
         "a key of the other",
+        "a life above",
+        "keys between",
+        "keys in another order",
+        "a child named alike",
     ],
 )
 def test_what_can_stand_everywhere_is_said_again_and_nothing_else(
     tree: Tree, here: list[str], there: list[str], later: list[str], again: list[str]
 ) -> None:
-    before = _forked_city(tree, here, there, later)
+    before = forked_city(tree, here, there, later=later)
     assert _torn_for_who_was_robbed(tree) == [], "who had the key may have said that"
     for _ in range(2):
         upkeep.live_on(tree.city)
-        assert _said(tree.city)[before:] == again
+        assert said(tree.city)[before:] == again
     assert verify(tree.city).ok
-
-
-def _forked_city(tree: Tree, here: list[str], there: list[str], later: list[str]) -> int:
-    """One branch is this node's, the other comes to it when its next life has begun."""
-    tree.settle()
-    with reading(tree.city.engine) as conn:
-        roster = rosters.fold(conn)
-    first = roster.members[CITY].inc
-    head = roster.heads[(CITY, first)]
-    with write(tree.city) as batch:
-        for what in here:
-            batch.register(*_entry(what, roster))
-        life.end(batch, "by-hand")
-        batch.actor = "陈"
-        for child in batch.roster.children(CITY):
-            healing.waive(batch, child, "线路断了")
-    tree.settle(tree.city)
-    with write(tree.city) as batch:
-        assert batch.live
-        for what in later:
-            batch.register(*_entry(what, roster))
-    before, seq, prev = len(_said(tree.city)), head.seq, head.id
-    for what in there:
-        kind, body = _entry(what, roster)
-        seq += 1
-        payload = {**header(CITY, first, "2026-01-01T00:00:00Z"), "seq": seq, "prev": prev, "kind": kind}
-        payload |= {"body": body.model_dump(mode="json"), "parts": []}
-        rival = author(payload, REGISTRY, tree.city.identity.signer, CITY)
-        prev = rival.id
-        hand_over(tree.province, tree.city, rival.raw)
-    return before
-
-
-def _entry(what: str, roster: Roster) -> tuple[str, Frozen]:
-    """An entry from its kind, the code of the child, and the name of a key or the number of a life and of its key."""
-    kind, code, *more = what.split()
-    if kind == "granted":
-        key = thumbprint(c.public(more[1])) if len(more) > 1 else roster.members[code].key.kid
-        inc = Incarnation(int(more[0]), f"{more[0]:>032}")
-        return kind, Granted(node=code, inc=inc, key=key, closed=None, log=None)
-    key = b64(c.public(more[0]))
-    node = Card(code=code, name=code, tier=Tier.COUNTY, url="http://127.0.0.1:1", key=key, box=c.box(code))
-    if kind == "enrolled":
-        return kind, Enrolled(node=node, inc=Incarnation(1, "1" * 32))
-    return kind, Rotated(node=node, revoked=False, closed=None, reason="新机器")
-
-
-def _said(node: Context) -> list[str]:
-    """What a node said of its children in its present life."""
-    mine = (t.registry.c.author == node.identity.code, t.registry.c.inc == inc_text(life.now(node).inc))
-    query = select(t.statements.c.raw).join(t.registry, t.registry.c.id == t.statements.c.id).where(*mine)
-    found = []
-    with reading(node.engine) as conn:
-        for raw in conn.execute(query.order_by(t.registry.c.seq)).scalars():
-            entry = strict_json(parse(raw).payload)
-            body, kind = entry["body"], entry["kind"]
-            what = [kind, body["node"], str(body["inc"][0])] if kind == "granted" else [kind, body["node"]["code"]]
-            found.append(" ".join(what))
-    return found
 
 
 def test_no_key_comes_back_by_being_named_again(tree: Tree) -> None:
@@ -243,42 +201,31 @@ def test_no_key_comes_back_by_being_named_again(tree: Tree) -> None:
 
 def test_a_child_whose_key_not_everybody_knows_is_granted_nothing_until_it_is_renewed(tree: Tree) -> None:
     """A grant under that key would stop the whole registry at whoever has the other branch."""
-    before = _forked_city(tree, ["rotated 620102 new"], ["rotated 620102 other"], [])
+    before = forked_city(tree, ["rotated 620102 new"], ["rotated 620102 other"])
     let_go_on(tree.city, COUNTY, "ab" * 16)
-    assert _said(tree.city)[before:] == []
-    assert _advised(tree.city, f"liandong invite {COUNTY}")
+    assert said(tree.city)[before:] == []
+    assert advised(tree.city, f"liandong invite {COUNTY}")
     with write(tree.city) as batch:
-        batch.register(*_entry("rotated 620102 newest", batch.roster))
+        batch.register(*entry("rotated 620102 newest", batch.roster))
     let_go_on(tree.city, COUNTY, "ab" * 16)
-    assert _said(tree.city)[before:] == ["rotated 620102", "granted 620102 2"]
-    assert not _advised(tree.city, "liandong invite")
-
-
-def test_nobody_is_advised_to_renew_a_child_that_not_everybody_knows(tree: Tree) -> None:
-    """Both branches enrol it, otherwise: that it has another key would stop this life's registry at the others."""
-    _forked_city(tree, ["enrolled 620104 late"], ["enrolled 620104 other"], [])
-    assert _advised(tree.city, "Do not renew it") and not _advised(tree.city, "liandong invite")
-
-
-def _advised(node: Context, what: str) -> bool:
-    return any(what in finding.do_en for finding in doctor(node))
+    assert said(tree.city)[before:] == ["rotated 620102", "granted 620102 2"]
+    assert not advised(tree.city, "liandong invite")
 
 
 def test_what_is_torn_is_said_before_anything_that_stands_on_it(tree: Tree) -> None:
     """The fork is known, and no clock has struck since: the child asks first."""
-    before = _forked_city(tree, ["rotated 620102 new"], ["granted 620103 2"], [])
+    before = forked_city(tree, ["rotated 620102 new"], ["granted 620103 2"])
     let_go_on(tree.city, COUNTY, "ab" * 16)
-    assert _said(tree.city)[before:] == ["rotated 620102", "granted 620103 2", "granted 620102 2"]
+    assert said(tree.city)[before:] == ["rotated 620102", "granted 620103 2", "granted 620102 2"]
 
 
 def test_a_life_that_said_what_not_everybody_can_read_is_torn_from_there_on(tree: Tree) -> None:
     """The fork was found too late: only the next life mends that, and it does."""
-    before = _forked_city(
-        tree, ["rotated 620102 new"], ["granted 620103 2"], ["granted 620102 2 new", "granted 620103 3"]
-    )
+    later = ["granted 620102 2 new", "granted 620103 3"]
+    before = forked_city(tree, ["rotated 620102 new"], ["granted 620103 2"], later=later)
     upkeep.live_on(tree.city)
-    assert len(_said(tree.city)) == before
-    assert _advised(tree.city, "liandong heal") and not _advised(tree.city, "liandong invite")
+    assert len(said(tree.city)) == before
+    assert advised(tree.city, "liandong heal") and not advised(tree.city, "liandong invite")
     with write(tree.city) as batch:
         life.end(batch, "by-hand")
         batch.actor = "陈"
@@ -287,13 +234,13 @@ def test_a_life_that_said_what_not_everybody_can_read_is_torn_from_there_on(tree
     tree.settle(tree.city)
     assert _torn_for_who_was_robbed(tree) == []
     upkeep.live_on(tree.city)
-    assert _said(tree.city) == ["rotated 620102", "granted 620103 2", "granted 620102 2", "granted 620103 3"]
+    assert said(tree.city) == ["rotated 620102", "granted 620103 2", "granted 620102 2", "granted 620103 3"]
 
 
 def test_a_life_that_was_granted_on_the_other_branch_is_not_granted_twice(tree: Tree) -> None:
-    before = _forked_city(tree, ["granted 620103 2"], ["granted 620102 2"], [])
+    before = forked_city(tree, ["granted 620103 2"], ["granted 620102 2"])
     let_go_on(tree.city, COUNTY, f"{2:>032}")
-    assert _said(tree.city)[before:] == ["granted 620103 2", "granted 620102 2"]
+    assert said(tree.city)[before:] == ["granted 620103 2", "granted 620102 2"]
 
 
 def _torn_for_who_was_robbed(tree: Tree) -> list[object]:

@@ -5,7 +5,6 @@ from tests.sim.mutants.mutant import Edit, Mutant, m
 _RESTORES, _CLONES, _KEYS_CHANGE = ("restore",), ("clone",), ("new-machine",)
 _TORN = "tests/store/test_torn_grants.py"
 _OTHER_BRANCH = "test_who_took_the_other_branch_learns_of_a_life_and_of_what_was_granted_in_it"
-_EVERYWHERE = "test_what_can_stand_everywhere_is_said_again_and_nothing_else"
 
 MUTANTS: tuple[Mutant, ...] = (
     # ---- R10: incarnations ----
@@ -389,87 +388,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "number = 1 + max(life.plausible(heal.number, granted), granted)",
         "number = max(2, granted)",
         needs=_RESTORES,
-    ),
-    m(
-        "what-is-torn-stays-torn",
-        "R9",
-        "node.service.torn:repeat",
-        "for entry in torn(batch.conn, batch.roster, batch.me, batch.inc):",
-        "for entry in list[RegistryEntry[Any]]():",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::{_OTHER_BRANCH}",
-    ),
-    m(
-        "late-forks-stay-torn",
-        "R9",
-        "node.service.upkeep:live_on",
-        "    say_again(ctx)\n",
-        "",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::{_EVERYWHERE}",
-    ),
-    m(
-        "repeats-one-branch-only",
-        "R9",
-        "node.service.torn:_all_said",
-        "for query in (_APPLIED, _BESIDE):",
-        "for query in (_APPLIED,):",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::{_OTHER_BRANCH}",
-    ),
-    m(
-        "says-what-the-other-branch-denies",
-        "R9",
-        "node.service.torn:torn",
-        " or card.code in otherwise",
-        "",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::{_EVERYWHERE}",
-    ),
-    m(
-        "says-a-key-that-is-no-more",
-        "R9",
-        "node.service.torn:torn",
-        "wanted = roster.members[card.code].card.key == card.key",
-        "wanted = True",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::{_EVERYWHERE}",
-    ),
-    m(
-        "grants-to-a-key-of-one-branch",
-        "R9",
-        "node.service.torn:_Known.takes",
-        "readable = body.key in self.keys.get(body.node, ())",
-        "readable = True",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::{_EVERYWHERE}",
-    ),
-    m(
-        "grants-what-not-everybody-can-read",
-        "R9",
-        "node.service.healing:_grant",
-        "if link.peer in torn.unreadable(batch.conn, batch.roster, batch.me, batch.inc):",
-        "if not torn:",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::test_a_child_whose_key_not_everybody_knows_is_granted_nothing_until_it_is_renewed",
-    ),
-    m(
-        "a-thief-is-said-again",
-        "R9",
-        "node.service.torn:_whole",
-        " and not one.foreign",
-        "",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::test_a_life_that_said_what_not_everybody_can_read_is_torn_from_there_on",
-    ),
-    m(
-        "torn-comes-after",
-        "R9",
-        "node.service.healing:_grant",
-        "    torn.repeat(batch)\n",
-        "",
-        needs=_CLONES,
-        elsewhere=f"{_TORN}::test_what_is_torn_is_said_before_anything_that_stands_on_it",
     ),
     m(
         "an-old-key-comes-back",
