@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from node.domain.topic import STEPS
-from node.service import healing
+from node.service import healing, remedy
 from node.service.commit import write
 from schemas import api
 from schemas.ids import NodeCode, TopicId
@@ -105,7 +105,8 @@ def _waive(world: "World") -> None:
 
 
 def _look_after(world: "World") -> None:
-    """A person lets stopped links go on; the end that may have run twice begins anew first (SPEC 14.1, 14.8)."""
+    """A person lets stopped links go on; the end that may have run twice begins anew first (SPEC 14.1, 14.8). What only
+    another branch of a registry says of a child, its node's person knows to be true."""
     for machine in world.joined:
         for peer, why in machine.rows("SELECT peer, stopped FROM links WHERE stopped IS NOT NULL ORDER BY peer"):
             if why == "hash-mismatch":
@@ -113,6 +114,10 @@ def _look_after(world: "World") -> None:
                     if end.inc.number and (end.code, tuple(end.inc)) in world.ledger.excused:
                         world.events.lives.end_by_hand(end)
             lives.lift(machine, peer)
+        if machine.inc.number and machine.rows("SELECT 1 FROM equivocations WHERE author = ?", machine.code):
+            with machine.at_work() as ctx, write(ctx) as batch:
+                for code in remedy.remedies(batch.conn, batch.roster, batch.me, batch.inc):
+                    joining.heed(batch, code)
 
 
 def _children(world: "World") -> list[Machine]:

@@ -12,6 +12,7 @@ from node.service.guard import GUARD
 from node.service.joining import Renewal, enrol_child, finish_join, invite, join_request
 from schemas import api
 from schemas.ids import NodeCode, TopicId
+from tests.sim import joining
 from tests.sim.ledger import Violation
 from tests.sim.machine import Copy, Machine, NoRoom
 from tests.sim.operators import Order, carry_out
@@ -212,6 +213,9 @@ class Lives:
         parent = self._world.parent_of(machine)
         if not parent.inc.number or machine.code in self._world.burnt:
             return f"{machine.code}: not now"
+        with parent.at_work() as ctx, write(ctx) as batch:
+            if not joining.heed(batch, machine.code):
+                return f"{machine.code}: not now"
         self._world.burnt.add(machine.code)
         self._forget(machine)
         self._over(machine)
