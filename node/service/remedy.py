@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from node.domain.refusals import Invalid
+from node.domain.refusals import Healing, Invalid
 from node.service import torn
 from node.service.retry import retry_keys
 from node.service.torn import Past, Said
@@ -73,7 +73,9 @@ def is_grantable(batch: "Batch", child: NodeCode) -> bool:
 
 
 def to_ratify(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation, child: NodeCode) -> list[Said]:
-    """What `ratify` will say of this child. Raises Invalid where there is nothing to ratify."""
+    """What `ratify` will say of this child. Raises Healing, and Invalid where there is nothing to ratify."""
+    if not inc.number:
+        raise Healing
     found = _past(conn, roster, me, inc)
     wanted = needed(found, child) if found is not None else None
     if wanted is Remedy.HEAL:
