@@ -191,13 +191,17 @@ def _add(trust: _Trust, card: Card, parent: NodeCode | None, inc: Incarnation) -
 
 
 def _seen(checkpoint: Checkpoint, lines: Sequence[Line], trust: _Trust, author: Known) -> tuple[Seen, ...]:
-    """Whose cosignatures a checkpoint bears: its log's own line first, then none but those of the log's witnesses."""
+    """Whose cosignatures a checkpoint bears: its log's own line first, then none but those of the log's witnesses, by
+    their codes and one of each: nobody is counted twice."""
     text = str(checkpoint)
     if _signed_at(text, lines[0], [log_key(checkpoint.origin, key) for key in author.keys]) is None:
         raise Held("bad-signature", checkpoint.origin)
     found = [_witness(text, line, _witnesses(trust, author)) for line in lines[1:]]
     if not found:
         raise Refused("no-witness", checkpoint.origin)
+    codes = [seen.node.code for seen in found]
+    if codes != sorted(set(codes)):
+        raise Refused("malformed", "witnesses twice, or not in order")
     return tuple(found)
 
 

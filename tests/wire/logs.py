@@ -238,6 +238,7 @@ def _receipts() -> Iterator[tuple[str, Vector]]:
         ("no-witness", "no cosignature", proof(text=head), "no-witness"),
         ("other-witness", "cosigned by another", proof(text=head + cosigned(body(), COUNTY2)), "bad-signature"),
         ("unknown-line", "a line of no witness", proof(text=note() + cosigned(body(), PROVINCE)), "bad-signature"),
+        ("witness-twice", "a cosignature twice", proof(text=note() + theirs), "malformed"),
         ("order", "the witness before the log", proof(text=f"{body()}\n{theirs}{ours}"), "bad-signature"),
         ("other-log", "the log of another node", proof(text=foreign), "not-of-this-log"),
     ]  # fmt: skip
