@@ -101,7 +101,7 @@ def heal(
                 two copies have run (stop the wrong one first); a link stopped for hash-mismatch
     期间只读，手上的议题由上级认领后交回 / Read-only meanwhile; what it holds is claimed and given back.
     """
-    from node.service import healing, life
+    from node.service import healing
     from node.service.commit import Batch
     from schemas.api import HealingView
 
@@ -112,8 +112,7 @@ def heal(
         )
 
     def act(batch: Batch) -> HealingView:
-        life.end(batch, "by-hand")
-        batch.audit("heal", None, reason=reason)
+        healing.begin_anew(batch, reason)
         batch.flush()
         return healing.view_in(ctx, batch.conn)
 

@@ -225,6 +225,29 @@ def _links(ctx: Context, conn: Connection) -> Iterator[Finding]:
         yield _link(ctx, link, link_rows.oldest_unacked(conn, link))
 
 
+_STOPPED = {
+    "hash-mismatch": (
+        "两边记录不一致：有一边放回过旧文件夹，或有两份在运行。在那一边运行 liandong heal --reason 理由；是对方的，"
+        "它恢复之后在这里运行 liandong lift {peer} --reason 理由",
+        "The two sides know different streams: one put an old folder back, or ran twice. On that one: "
+        "liandong heal --reason TEXT. Where it is the other, once that has healed, here: "
+        "liandong lift {peer} --reason TEXT",
+    ),
+    "clone": (
+        "{peer} 有两份在运行。请它停掉错的那份，在对的那份上运行 liandong heal；然后在这里运行 "
+        "liandong lift {peer} --reason 理由",
+        "Two copies of {peer} are running. Have the wrong one stopped, and `liandong heal` run on the right one; then "
+        "here: liandong lift {peer} --reason TEXT",
+    ),
+}
+"""Why a link stopped, and what to do."""
+_STOPPED_ELSE = (
+    "弄清对方为什么这样说（liandong verify、双方是否恢复过备份），然后 liandong lift {peer} --reason 理由",
+    "Find out why the peer says so (`liandong verify`; has one side restored a backup?), then "
+    "liandong lift {peer} --reason TEXT",
+)
+
+
 def _link(ctx: Context, link: Link, oldest: datetime | None) -> Finding:
     name = f"{link.peer}（{'上级' if link.relation == 'parent' else '下级'}）"
     english = f"{link.peer} ({link.relation})"
@@ -235,8 +258,7 @@ def _link(ctx: Context, link: Link, oldest: datetime | None) -> Finding:
             "bad",
             f"与 {name} 的联络已停：{link.stopped}",
             f"The link to {english} stands still: {link.stopped}",
-            "两边记录不一致。运行 liandong verify，再与对方核对是否有一方恢复过备份",
-            "The two sides know different streams. Run `liandong verify` and ask whether one side restored a backup",
+            *(text.format(peer=link.peer) for text in _STOPPED.get(link.stopped, _STOPPED_ELSE)),
         )
     if heard is None or now - heard > CONTACT_LOST:
         since = f"{heard:%Y-%m-%d %H:%M}" if heard else None

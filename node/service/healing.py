@@ -14,6 +14,7 @@ from node.domain.refusals import Invalid, NotFound
 from node.service import compare, life, remedy, torn
 from node.service.commit import Batch
 from node.service.life import Life
+from node.service.links import lift
 from node.service.retry import retry_keys
 from node.service.roster import current, name_of
 from node.store import links as link_rows
@@ -148,6 +149,16 @@ def note(batch: Batch, link: Link, document: Document) -> tuple[bool, bool]:
     if document.heal is not None and document.heal.ready and link.relation == "child" and batch.live:
         _grant(batch, link, document.heal)
     return equal, equal and was_comparing
+
+
+def begin_anew(batch: Batch, reason: str) -> None:
+    """A person ends this incarnation. What stopped because a neighbour knew another stream of it goes on: the next has
+    a stream of its own."""
+    life.end(batch, "by-hand")
+    batch.audit("heal", None, reason=reason)
+    for link in link_rows.load_all(batch.conn):
+        if link.stopped == "hash-mismatch":
+            lift(batch, link.peer, reason)
 
 
 def waive(batch: Batch, peer: NodeCode, reason: str) -> None:

@@ -22,14 +22,14 @@ HELD_SHOWN_MAX = 100
 
 
 def lift(batch: Batch, peer: NodeCode, reason: str) -> None:
-    """Let a stopped link go on: a person has looked. Raises NotFound, Invalid where it is not stopped."""
+    """Let a stopped link go on, at once: a person has looked. Raises NotFound, Invalid where it is not stopped."""
     link = batch.link(peer)
     if link is None:
         raise NotFound(peer)
     if link.stopped is None:
         raise Invalid("code", "the link is not stopped", rule="not_stopped")
     batch.audit("lift", None, peer=peer, why=link.stopped, reason=reason)
-    link.stopped, link.instance, link.dirty = None, None, True
+    link.stopped, link.instance, link.failures, link.next_try_at, link.dirty = None, None, 0, None, True
     batch.conn.execute(delete(replaced_instances).where(replaced_instances.c.peer == peer))
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from node.cli import app
 from node.context import Context
 from node.domain.refusals import Invalid
-from node.service import escalate, exchange, joining, life, remedy, upkeep
+from node.service import escalate, exchange, healing, joining, life, remedy, upkeep
 from node.service import roster as rosters
 from node.service.commit import write
 from node.service.doctor import doctor
@@ -218,6 +218,28 @@ def test_a_child_invited_before_the_other_branch_came_to_light_is_not_enrolled_o
     with pytest.raises(Held, match="code-taken"):
         joining.enrol_child(tree.city, request)
     late.engine.dispose()
+
+
+def test_who_begins_anew_by_hand_speaks_again_with_those_who_knew_another_stream_of_it(
+    tree: Tree, tmp_path: Path
+) -> None:
+    """An old folder, guard and all: the clerk runs the one command that doctor names, and need lift no link."""
+    tree.settle()
+    backup = saved(tree, "city", tmp_path / "city", with_guard=True)
+    opened(tree.city, "之前")
+    tree.settle()
+    brought_back(tree, "city", backup)
+    opened(tree.city, "之后")
+    exchange_some(tree, 1)
+    assert _stopped(tree.city, PROVINCE) == "hash-mismatch"
+    assert advised(tree.city, "liandong heal --reason")
+    with write(tree.city) as batch:
+        healing.begin_anew(batch, "放回了旧文件夹")
+    assert _stopped(tree.city, PROVINCE) is None
+    heal(tree)
+    topic = opened(tree.city)
+    tree.settle()
+    assert state_of(tree.city, topic)[0] == CITY
 
 
 @pytest.mark.parametrize("shown", [True, False], ids=["shown-by-another", "never-shown"])
