@@ -49,6 +49,8 @@ POOLED_MIN = 8
 """Below this many statements a second thread costs more than it saves."""
 
 _HEADER_FIELDS = {"alg", "kid", "typ"}
+PROTECTED_KEPT_MAX = 512
+"""Characters of a protected header; an honest one has some 170."""
 _UNKNOWN = ""
 _TYPES: tuple[tuple[str, type[Any], Mapping[str, type[Frozen]]], ...] = (
     (ENTRY, Entry, entries.BODIES),
@@ -268,8 +270,17 @@ def _signature(item: object) -> tuple[dict[str, str], str, bytes]:
     return _read_protected(protected), protected, unb64(signature)
 
 
-@lru_cache(maxsize=4096)
 def _read_protected(protected: str) -> dict[str, str]:
+    """What many statements share is read once; a long one, which only a liar writes, is not kept."""
+    return (_read_once if len(protected) <= PROTECTED_KEPT_MAX else _read_header)(protected)
+
+
+@lru_cache(maxsize=4096)
+def _read_once(protected: str) -> dict[str, str]:
+    return _read_header(protected)
+
+
+def _read_header(protected: str) -> dict[str, str]:
     header = strict_json(unb64(protected))
     if set(header) != _HEADER_FIELDS or not all(isinstance(value, str) for value in header.values()):
         raise Refused("malformed", "protected header")

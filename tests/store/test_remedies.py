@@ -1,6 +1,7 @@
 """What a person decides about a child where this node's registry was written twice (SPEC 14.4)."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from typer.testing import CliRunner
 from node.cli import app
 from node.context import Context
 from node.domain.refusals import Invalid
-from node.service import escalate, exchange, healing, joining, life, remedy, upkeep
+from node.service import escalate, exchange, healing, joining, life, remedy, summaries, upkeep
+from node.service import open as opening
 from node.service import roster as rosters
 from node.service.commit import write
 from node.service.doctor import doctor
@@ -19,6 +21,7 @@ from node.service.torn import kid
 from node.service.verify import verify
 from node.store import links
 from node.store.engine import is_sqlite, reading
+from schemas import api
 from schemas.ids import Incarnation, NodeCode, Tier
 from schemas.registry import Card, Granted
 from sync.errors import Held
@@ -26,7 +29,7 @@ from sync.roster import Member
 from tests.nodes import Wire, do, join, lane, make, reload
 from tests.store.forked import advised, beside, entry, forked_city, said
 from tests.store.lives import UP, brought_back, exchange_some, hand_over, heal, let_go_on, opened, saved
-from tests.store.tree import CITY, COUNTY, OTHER, PROVINCE, Tree, state_of
+from tests.store.tree import CITY, COUNTY, OTHER, PROVINCE, Tree, close, result, state_of, steps
 
 LATE = "620104"
 
@@ -94,6 +97,20 @@ def test_a_child_that_was_enrolled_before_its_parent_was_set_back_is_ratified_an
     assert _needed(tree.city) == {}
     assert not advised(tree.city, "liandong ratify")
     assert all(verify(node).ok for node in (*tree.nodes, late))
+
+
+def test_what_was_closed_before_its_node_contradicted_itself_is_well(tree: Tree) -> None:
+    """It counts as closed, with the time it took, though nobody may write in it now."""
+    with write(tree.city) as batch:
+        form = api.OpenForm(title="路灯", text="不亮", areas=[])
+        topic = opening.start(batch, form, raised_at=datetime(2026, 1, 2, tzinfo=UTC))
+    steps(tree.city, topic, "decide", "research", "consult", "implement")
+    result(tree.city, topic)
+    steps(tree.city, topic, "feedback")
+    close(tree.city, topic)
+    summaries.tick(tree.city)
+    forked_city(tree, ["granted 620102 2"], ["granted 620103 2"])
+    assert verify(tree.city).ok
 
 
 def test_a_child_both_branches_enrol_is_renewed_and_then_granted_a_life(tree: Tree) -> None:

@@ -196,6 +196,15 @@ def test_join_request_proves_the_key_it_brings():
         open_join(seal(join_payload(node=c.card(CITY)), JOIN, SIGNER))
 
 
+def test_long_headers_of_liars_are_not_kept():
+    """What a stranger sends is read before anything is verified: it must not stay in memory."""
+    before = sealing._read_once.cache_info().currsize
+    for n in range(20):
+        header = c.dumps({"alg": "Ed25519", "kid": f"{n}" * 5000, "typ": ENTRY})
+        assert parse(c.jws(b"{}", ENTRY, COUNTY, header)).kid == f"{n}" * 5000
+    assert sealing._read_once.cache_info().currsize == before
+
+
 def test_unknown_key_is_deferred_and_its_payload_never_read():
     with pytest.raises(Deferred, match="unknown-key"):
         open_statement(parse(c.jws(b"\xff not even text", ENTRY, COUNTY)), Keyring({}))
