@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from node.domain.refusals import BadToken
+from node.domain.refusals import BadToken, Invalid
 from node.service import joining, remedy
 from node.service.commit import Batch, write
 from node.service.remedy import Remedy
@@ -49,6 +49,8 @@ def join(world: "World", code: NodeCode) -> None:
     with parent.at_work() as ctx:
         try:
             answer = joining.enrol_child(ctx, request)
+        except Invalid:
+            return  # what doctor says of it comes first
         except (BadToken, Held):
             if not parent.restored:
                 raise
