@@ -1,6 +1,7 @@
 """Receipts (SPEC 15.6): what one proves to a reader who knows the root's public key and nothing else."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from tests.conformance.wire import bodies, log, strict
@@ -106,7 +107,7 @@ def cosigned(found: Checkpoint, line: str, code: str, keys: list[bytes]) -> int:
 
 
 def _seen(found: Checkpoint, statement: Statement, roster: Roster) -> list[Json]:
-    """The log's own line first, then none but those of the log's witnesses."""
+    """The log's own line first, then none but those of the log's witnesses: each once, by their codes."""
     if not any(log.is_signed(found, key) for key in roster.keys_of(statement.author)):
         raise Wrong("held", "bad-signature")
     parent = roster.members[statement.author].parent
@@ -115,6 +116,8 @@ def _seen(found: Checkpoint, statement: Statement, roster: Roster) -> list[Json]
     seen = [_witness(found, line, witnesses, roster) for line in found.lines[1:]]
     if not seen:
         raise Wrong("refused", "no-witness")
+    if any(one["node"] >= other["node"] for one, other in pairwise(seen)):
+        raise Wrong("refused", "malformed", "witnesses twice, or not in order")
     return seen
 
 
