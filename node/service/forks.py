@@ -14,7 +14,9 @@ from node.store.codec import inc_text
 from node.store.tables import entries, orphans, parked, registry, remarks, statements
 from schemas.ids import Digest, NodeCode, TopicId
 from sync.errors import SyncError
+from sync.keys import Keyring
 from sync.sealing import ENTRY, REGISTRY, Statement, open_statement, parse
+from sync.strict import strict_json
 
 if TYPE_CHECKING:
     from node.service.commit import Batch
@@ -60,6 +62,18 @@ def held(batch: "Batch", topic: TopicId) -> list[HeldEntry]:
 def registry_beside(conn: Connection) -> Iterator[bytes]:
     """Each entry once that may be of a branch of somebody's registry that this node does not go by."""
     yield from dict.fromkeys(conn.execute(_IS_BESIDE).scalars())
+
+
+def registry_entry(raw: bytes, keyring: Keyring, author: NodeCode) -> Statement | None:
+    """What this is, if it is an entry of that node's registry; None too where it is kept unread, or by a state of the
+    registry that a restore forgot."""
+    try:
+        signed = parse(raw)
+        if signed.typ != REGISTRY or strict_json(signed.payload).get("author") != author:
+            return None
+        return open_statement(signed, keyring)
+    except SyncError:
+        return None
 
 
 def path_to(batch: "Batch", topic: TopicId, claim: Statement) -> list[HeldEntry]:

@@ -20,8 +20,6 @@ from node.store.codec import inc_of, inc_text
 from node.store.engine import reading
 from schemas.ids import NO_INCARNATION, Digest, Incarnation, NodeCode
 from schemas.registry import Enrolled, Granted
-from sync.errors import SyncError
-from sync.sealing import REGISTRY, open_statement, parse
 from sync.stream import stream_start
 
 if TYPE_CHECKING:
@@ -202,14 +200,11 @@ def _has_another(batch: "Batch", before: Life) -> bool:
 
 def _granted_here(batch: "Batch") -> Iterator[Incarnation]:
     yield from batch.roster.members[batch.me].incs
+    author = batch.roster.parent(batch.me) or batch.me
     for raw in forks.registry_beside(batch.conn):
-        try:
-            said = open_statement(parse(raw), batch.roster.keyring)
-        except SyncError:
-            continue
-        body = said.payload.body if said.typ == REGISTRY else None
-        if isinstance(body, Granted) and body.node == batch.me:
-            yield body.inc
+        said = forks.registry_entry(raw, batch.roster.keyring, author)
+        if said is not None and isinstance(said.payload.body, Granted) and said.payload.body.node == batch.me:
+            yield said.payload.body.inc
 
 
 def _restart_stream(batch: "Batch", peer: NodeCode, before: Incarnation) -> None:

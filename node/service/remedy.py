@@ -50,8 +50,8 @@ def remedies(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -
 
 
 def remedy(batch: "Batch", child: NodeCode) -> Remedy | None:
-    batch.flush_rows()
-    return remedies(batch.conn, batch.roster, batch.me, batch.inc).get(child)
+    found = _past_of(batch)
+    return needed(found, child) if found is not None else None
 
 
 def check_renewable(batch: "Batch", child: NodeCode) -> None:
@@ -67,8 +67,7 @@ def check_renewable(batch: "Batch", child: NodeCode) -> None:
 
 def is_grantable(batch: "Batch", child: NodeCode) -> bool:
     """Whether everybody can read what is said under a child's present key."""
-    batch.flush_rows()
-    found = _past(batch.conn, batch.roster, batch.me, batch.inc)
+    found = _past_of(batch)
     return found is None or found.agree(child)
 
 
@@ -104,6 +103,11 @@ def ratify(batch: "Batch", child: NodeCode, shown: Card) -> Card:
     retry_keys(batch)
     batch.audit("ratify", None, code=child)
     return shown
+
+
+def _past_of(batch: "Batch") -> Past | None:
+    batch.flush_rows()
+    return _past(batch.conn, batch.roster, batch.me, batch.inc)
 
 
 def _past(conn: Connection, roster: Roster, me: NodeCode, inc: Incarnation) -> Past | None:

@@ -26,8 +26,7 @@ from schemas.statement import RegistryEntry
 from sync.errors import SyncError
 from sync.keys import thumbprint, unb64
 from sync.roster import Roster, after
-from sync.sealing import REGISTRY, Statement, open_statement, parse
-from sync.strict import strict_json
+from sync.sealing import Statement
 
 if TYPE_CHECKING:
     from node.service.commit import Batch
@@ -244,13 +243,9 @@ def _read(raw: bytes, roster: Roster, me: NodeCode) -> Statement | None:
 
     Of itself a root speaks where its life begins, which no fork can hide.
     """
-    try:
-        signed = parse(raw)
-        if signed.typ != REGISTRY or strict_json(signed.payload).get("author") != me:
-            return None
-        said = open_statement(signed, roster.keyring)
-    except SyncError:
-        return None  # kept unread, or by a state of the registry that a restore forgot
+    said = forks.registry_entry(raw, roster.keyring, me)
+    if said is None:
+        return None
     body = said.payload.body
     code = body.node if isinstance(body, Granted) else body.node.code if isinstance(body, Enrolled | Rotated) else None
     child = roster.get(code) if code is not None else None
