@@ -95,9 +95,12 @@ class Past:
 
     def plan(self, words: Iterable[Said], code: NodeCode) -> list[Said]:
         """Which of these words tell somebody something, where all that is read by everybody and makes them agree of a
-        child; otherwise none."""
+        child; otherwise none. Whom everybody knows nobody need enrol."""
         tried, news = Past(self.mine, self.said, self.readers), []
+        known = all(roster.get(code) is not None for roster in self.everybody)
         for one in words:
+            if known and isinstance(one.entry.body, Enrolled):
+                continue
             try:
                 told = tried.tell(one)
             except SyncError:
@@ -206,12 +209,9 @@ def _names(found: Past) -> Iterator[RegistryEntry[Any]]:
 
 
 def _knows_more(reader: Roster, mine: Roster, code: NodeCode) -> bool:
-    """Whether it knows a key of a child that this node does not, or the child by another enrolment."""
-    child, member = reader.get(code), mine.members[code]
-    if child is None:
-        return False
-    had = {key.kid for key in member.keys}
-    return (child.born, child.incs[0]) != (member.born, member.incs[0]) or any(key.kid not in had for key in child.keys)
+    """Whether it knows a key of a child that this node does not."""
+    child, had = reader.get(code), {key.kid for key in mine.members[code].keys}
+    return child is not None and any(key.kid not in had for key in child.keys)
 
 
 def _lives(found: Past) -> Iterator[RegistryEntry[Any]]:

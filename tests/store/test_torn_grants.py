@@ -161,6 +161,12 @@ def _forked(node: Context) -> list[NodeCode]:
             [],
             ["rotated 620104", "granted 620103 2"],
         ),
+        (
+            ["enrolled 620104 late 1", "rotated 620104 new"],
+            ["enrolled 620104 late 2", "granted 620103 2"],
+            [],
+            ["rotated 620104", "granted 620103 2"],
+        ),
     ],
     ids=[
         "lives",
@@ -174,6 +180,7 @@ def _forked(node: Context) -> list[NodeCode]:
         "keys between",
         "keys in another order",
         "a child named alike",
+        "a child named alike but for its nonce",
     ],
 )
 def test_what_can_stand_everywhere_is_said_again_and_nothing_else(
